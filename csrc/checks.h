@@ -1,0 +1,99 @@
+// What every binding asks of its arguments, and says in one sentence when it is not so.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gnnlib {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+
+// std::invalid_argument arrives in Python as a ValueError.
+template <typename... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  throw std::invalid_argument(text.str());
+}
+
+inline std::string shape_of(const Tensor& t) {
+  std::ostringstream text;
+  text << '(';
+  for (int64_t d = 0; d < t.dim(); ++d) text << (d ? ", " : "") << t.size(d);
+  text << ')';
+  return text.str();
+}
+
+// "must have shape (N, H)", where a size of −1 may be anything.
+inline void check_shape(
+    const char* op, const char* name, const Tensor& t, const std::vector<int64_t>& sizes) {
+  bool same = t.dim() == int64_t(sizes.size());
+  for (int64_t d = 0; same && d < t.dim(); ++d) same = sizes[d] < 0 || t.size(d) == sizes[d];
+  if (same) return;
+  std::ostringstream want;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    want << (d ? ", " : "");
+    sizes[d] < 0 ? want << '*' : want << sizes[d];
+  }
+  fail(op, ": ", name, " must have shape (", want.str(), "), got ", shape_of(t));
+}
+
+inline bool is_floating(ScalarType type) {
+  return type == ScalarType::Float || type == ScalarType::Double || type == ScalarType::BFloat16 ||
+         type == ScalarType::Half;
+}
+
+inline void check_floating(const char* op, const char* name, const Tensor& t) {
+  if (!is_floating(t.scalar_type())) {
+    fail(op, ": ", name, " must be float32, float64, bfloat16 or float16");
+  }
+}
+
+inline void check_same_dtype(
+    const char* op, const char* name, const Tensor& t, const char* other, ScalarType type) {
+  if (t.scalar_type() != type) fail(op, ": ", name, " and ", other, " must have one dtype");
+}
+
+inline void check_index(const char* op, const char* name, const Tensor& t) {
+  const auto type = t.scalar_type();
+  if (type != ScalarType::Int && type != ScalarType::Long) {
+    fail(op, ": ", name, " must be int32 or int64");
+  }
+  if (t.dim() != 1) fail(op, ": ", name, " must have one dimension, got shape ", shape_of(t));
+}
+
+inline ScalarType accumulate_type(ScalarType type) {
+  return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+}
+
+// [N, F] is one head of F features, [N, H, D] is H of D, [N] one of one.
+struct RowShape {
+  int64_t heads = 1, dim = 1;
+};
+
+inline RowShape flat_rows(const Tensor& x) {
+  RowShape shape;
+  for (int64_t d = 1; d < x.dim(); ++d) shape.dim *= x.size(d);
+  return shape;
+}
+
+inline std::vector<int64_t> with_rows(const Tensor& x, int64_t rows) {
+  std::vector<int64_t> sizes{rows};
+  for (int64_t d = 1; d < x.dim(); ++d) sizes.push_back(x.size(d));
+  return sizes;
+}
+
+}  // namespace gnnlib

@@ -1,0 +1,117 @@
+// What the CPU bindings share: contiguous arguments, the CSR as the kernels see it, fresh outputs,
+// and the division of the rows among the threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+#include "../checks.h"
+#include "kernels.h"
+
+namespace gnnlib::cpu {
+
+inline Tensor dense(const Tensor& t) {
+  return t.is_contiguous() ? t : torch::stable::contiguous(t);
+}
+inline OptionalTensor dense(const OptionalTensor& t) {
+  return t ? OptionalTensor(dense(*t)) : t;
+}
+inline const void* pointer(const OptionalTensor& t) { return t ? t->data_ptr() : nullptr; }
+
+inline Dtype dtype_of(const char* op, const char* name, const Tensor& t) {
+  check_floating(op, name, t);
+  switch (t.scalar_type()) {
+    case ScalarType::Double: return Dtype::f64;
+    case ScalarType::BFloat16: return Dtype::bf16;
+    case ScalarType::Half: return Dtype::f16;
+    default: return Dtype::f32;
+  }
+}
+
+// A checked CSR that keeps its (contiguous) tensors alive.
+struct BoundCsr {
+  Tensor ptr;
+  OptionalTensor col, eid;
+  int64_t num_rows, num_edges;  // num_edges: −1 without col and eid
+  bool wide;
+
+  BoundCsr(const char* op, const Tensor& ptr_, const OptionalTensor& col_, const OptionalTensor& eid_)
+      : ptr(dense(ptr_)), col(dense(col_)), eid(dense(eid_)) {
+    check_index(op, "ptr", ptr);
+    if (ptr.numel() == 0) fail(op, ": ptr must have num_dst + 1 entries, got none");
+    num_rows = ptr.numel() - 1;
+    wide = ptr.scalar_type() == ScalarType::Long;
+    num_edges = col ? col->numel() : eid ? eid->numel() : -1;
+    for (const auto* part : {&col, &eid}) {
+      if (!*part) continue;
+      check_index(op, part == &col ? "col" : "eid", **part);
+      check_same_dtype(op, part == &col ? "col" : "eid", **part, "ptr", ptr.scalar_type());
+      if ((*part)->numel() != num_edges) {
+        fail(op, ": eid must have one id per edge: col has ", num_edges, ", eid ", (*part)->numel());
+      }
+    }
+  }
+
+  int64_t at(int64_t row) const {
+    return wide ? static_cast<const int64_t*>(ptr.data_ptr())[row]
+                : static_cast<const int32_t*>(ptr.data_ptr())[row];
+  }
+  // The CSR must end where its edges do: the one lie in a ptr that would read past every array.
+  void check_edges(const char* op, int64_t edges) const {
+    if (at(0) != 0 || at(num_rows) != edges) {
+      fail(op, ": ptr must run from 0 to the number of edges ", edges, ", got ", at(0), " to ", at(num_rows));
+    }
+  }
+  Csr view() const { return {ptr.data_ptr(), pointer(col), pointer(eid), wide}; }
+};
+
+// A new tensor like x; large ones on huge pages, which halve the time of writing them first.
+// GNNLIB_HUGE_PAGES=0 turns that off.
+Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes);
+Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarType type);
+
+// Below this many element-edges waking the threads costs more than they save.
+constexpr int64_t kSerialWork = 1 << 16;
+
+// Runs f(first, last) over [0, n) in equal parts.
+template <typename F>
+void parallel_even(int64_t n, int64_t work, const F& f) {
+  const int64_t threads = work < kSerialWork ? 1 : torch::stable::get_num_threads();
+  if (n == 0) return;
+  if (threads == 1) return f(int64_t(0), n);
+  torch::stable::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    f(n * first / threads, n * last / threads);
+  });
+}
+
+// Runs f(first, last) over the rows in parts of about equal edges + rows, handed out as the threads
+// become free. Which thread does which part changes no result: every row has one owner.
+template <typename F>
+void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
+  const int64_t rows = csr.num_rows;
+  if (rows == 0) return;
+  const int64_t threads = work < kSerialWork ? 1 : torch::stable::get_num_threads();
+  if (threads == 1) return f(int64_t(0), rows);
+  const int64_t parts = std::min<int64_t>(rows, threads * 16);
+  const int64_t total = csr.at(rows) + rows;
+  std::vector<int64_t> bounds(parts + 1, rows);
+  for (int64_t p = 0; p < parts; ++p) {
+    const int64_t target = total / parts * p;
+    int64_t low = 0, high = rows;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      csr.at(middle) + middle < target ? low = middle + 1 : high = middle;
+    }
+    bounds[p] = low;
+  }
+  std::atomic<int64_t> next{0};
+  torch::stable::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      for (int64_t p = next++; p < parts; p = next++) {
+        if (bounds[p] < bounds[p + 1]) f(bounds[p], bounds[p + 1]);
+      }
+    }
+  });
+}
+
+}  // namespace gnnlib::cpu

@@ -1,0 +1,112 @@
+// What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
+//
+// The kernels (spmm.h, sddmm.h, segment.h, scatter.h) are compiled once per instruction set by
+// clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at load time.
+#pragma once
+
+#include <cstdint>
+
+namespace gnnlib::cpu {
+
+enum class Dtype { f32, f64, bf16, f16 };
+enum class Reduce { sum, mean, mul, max, min };
+enum class EdgeOp { dot, add, sub, mul, copy };
+
+// A CSR by destination. `wide`: ptr, col and eid (and every index beside them) are int64.
+struct Csr {
+  const void* ptr;
+  const void* col;  // null: position k reads row k
+  const void* eid;  // null: position k is edge k
+  bool wide;
+};
+
+struct SpmmArgs {
+  Csr csr;
+  const void* weight;  // null, [E] (heads == 1) or [E, heads]
+  const void* x;       // [num_src, heads, dim]
+  void* out;           // [num_dst, heads, dim]
+  void* arg;           // [num_dst, heads, dim], for max and min
+  const void* row_scale;  // null or [num_dst], in the accumulation type
+  const void* col_scale;  // null or [num_src]
+  int64_t heads, dim;
+  Dtype dtype;
+  Reduce reduce;
+};
+
+struct ArgBackwardArgs {
+  Csr csr;  // the transpose: ptr = t_ptr, col = t_row, eid = where the weight is
+  const void* pos;  // CSR position of each transposed edge
+  const void* weight;
+  const void* grad;  // [num_dst, heads, dim]
+  const void* arg;
+  void* out;  // [num_src, heads, dim]
+  int64_t heads, dim;
+  Dtype dtype;
+};
+
+struct ArgWeightArgs {
+  Csr csr;
+  const void* grad;
+  const void* x;
+  const void* arg;
+  void* out;  // [E, heads]
+  int64_t heads, dim;
+  Dtype dtype;
+};
+
+struct SddmmArgs {
+  Csr csr;
+  const void* a;  // [num_dst, heads, dim]; null for copy
+  const void* b;  // [num_src, heads, dim]
+  void* out;      // dot: [E, heads]; else dim == 1 and the same
+  int64_t heads, dim;
+  Dtype dtype;
+  EdgeOp op;
+};
+
+struct SoftmaxArgs {
+  Csr csr;             // col unused
+  const void* scores;  // [E, heads]; in the backward: the forward's result
+  const void* grad;    // backward only
+  void* out;
+  int64_t heads;
+  Dtype dtype;
+};
+
+struct RowsArgs {
+  const void* from;
+  void* to;
+  const void* index;
+  int64_t bytes;  // of one row
+  bool wide;
+};
+
+struct ScatterAddArgs {
+  const void* index;  // [num_edges]
+  const void* x;      // [num_edges, dim]
+  void* out;          // [num_rows, dim], in the accumulation type of x
+  int64_t num_edges, dim;
+  Dtype dtype;
+  bool wide;
+};
+
+// Each works on the rows [first, last), and writes to nothing outside them (arg_weight, sddmm and
+// the softmax: to the edges of these rows). gather: [first, last) of the index. scatter_add: only
+// edges whose index lies in [first, last).
+struct Kernels {
+  const char* name;
+  void (*spmm)(const SpmmArgs&, int64_t first, int64_t last);
+  void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last);
+  void (*arg_weight)(const ArgWeightArgs&, int64_t first, int64_t last);
+  void (*sddmm)(const SddmmArgs&, int64_t first, int64_t last);
+  void (*softmax)(const SoftmaxArgs&, int64_t first, int64_t last);
+  void (*softmax_backward)(const SoftmaxArgs&, int64_t first, int64_t last);
+  void (*expand)(const Csr&, const RowsArgs&, int64_t first, int64_t last);
+  void (*gather)(const RowsArgs&, int64_t first, int64_t last);
+  void (*scatter_add)(const ScatterAddArgs&, int64_t first, int64_t last);
+};
+
+// The clone chosen for this processor.
+const Kernels& kernels();
+
+}  // namespace gnnlib::cpu

@@ -1,0 +1,119 @@
+// Bindings of gather_rows, scatter and scatter_add_.
+#include "bind.h"
+
+namespace gnnlib::cpu {
+
+std::tuple<Tensor, Tensor, Tensor> coo_to_csr(const Tensor& dst, const Tensor& src, int64_t num_dst);
+Tensor spmm(
+    const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
+    const OptionalTensor& weight, const Tensor& x, std::string reduce,
+    const OptionalTensor& row_scale, const OptionalTensor& col_scale);
+std::tuple<Tensor, Tensor> spmm_arg(
+    const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
+    const OptionalTensor& weight, const Tensor& x, std::string reduce);
+
+static int64_t index_at(const Tensor& index, int64_t k) {
+  return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]
+                                                 : static_cast<const int32_t*>(index.data_ptr())[k];
+}
+
+static void check_range(const char* op, const Tensor& index, int64_t rows) {
+  const int64_t n = index.numel();
+  bool good = true;
+  if (index.scalar_type() == ScalarType::Long) {
+    const int64_t* at = static_cast<const int64_t*>(index.data_ptr());
+    for (int64_t k = 0; k < n; ++k) good &= uint64_t(at[k]) < uint64_t(rows);
+  } else {
+    const int32_t* at = static_cast<const int32_t*>(index.data_ptr());
+    for (int64_t k = 0; k < n; ++k) good &= at[k] >= 0 && at[k] < rows;
+  }
+  if (good) return;
+  for (int64_t k = 0; k < n; ++k) {
+    const int64_t i = index_at(index, k);
+    if (i < 0 || i >= rows) {
+      fail(op, ": index must lie in 0 … ", rows - 1, ": position ", k, " is ", i);
+    }
+  }
+}
+
+static void check_pair(const char* op, const Tensor& x, const Tensor& index) {
+  check_index(op, "index", index);
+  if (x.dim() < 1 || x.size(0) != index.numel()) {
+    fail(op, ": x must have one row per index: index has ", index.numel(), ", x shape ", shape_of(x));
+  }
+}
+
+Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
+  check_index("gather_rows", "index", index_);
+  if (x_.dim() < 1) fail("gather_rows: x must have rows, got a scalar");
+  const Tensor x = dense(x_), index = dense(index_);
+  check_range("gather_rows", index, x.size(0));
+  Tensor out = new_output(x, with_rows(x, index.numel()));
+  RowsArgs args{};
+  args.from = x.data_ptr();
+  args.to = out.data_ptr();
+  args.index = index.data_ptr();
+  args.bytes = flat_rows(x).dim * int64_t(x.element_size());
+  args.wide = index.scalar_type() == ScalarType::Long;
+  parallel_even(index.numel(), out.numel(), [&](int64_t first, int64_t last) {
+    kernels().gather(args, first, last);
+  });
+  return out;
+}
+
+Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
+  check_pair("scatter", x, index);
+  const auto [ptr, _, order] = coo_to_csr(index, index, num_rows);
+  return spmm(ptr, order, std::nullopt, std::nullopt, x, reduce, std::nullopt, std::nullopt);
+}
+
+template <typename I>
+static void rename(Tensor& arg, const Tensor& order) {
+  I* at = static_cast<I*>(arg.data_ptr());
+  const I* to = static_cast<const I*>(order.data_ptr());
+  parallel_even(arg.numel(), arg.numel(), [&](int64_t first, int64_t last) {
+    for (int64_t n = first; n < last; ++n) at[n] = at[n] < 0 ? at[n] : to[at[n]];
+  });
+}
+
+std::tuple<Tensor, Tensor> scatter_arg(
+    const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
+  check_pair("scatter_arg", x, index);
+  const auto [ptr, _, order] = coo_to_csr(index, index, num_rows);
+  auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
+  arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);
+  return {out, arg};
+}
+
+void scatter_add_(Tensor out, const Tensor& x_, const Tensor& index_) {
+  const char* op = "scatter_add_";
+  check_pair(op, x_, index_);
+  const Tensor x = dense(x_), index = dense(index_);
+  if (!out.is_contiguous()) fail(op, ": out must be contiguous");
+  check_floating(op, "x", x);
+  if (out.scalar_type() != accumulate_type(x.scalar_type())) {
+    fail(op, ": out must be float64 for float64 x and float32 for all others");
+  }
+  check_shape(op, "out", out, with_rows(x, -1));
+  check_range(op, index, out.size(0));
+  ScatterAddArgs args{};
+  args.index = index.data_ptr();
+  args.x = x.data_ptr();
+  args.out = out.data_ptr();
+  args.num_edges = index.numel();
+  args.dim = flat_rows(x).dim;
+  args.dtype = dtype_of(op, "x", x);
+  args.wide = index.scalar_type() == ScalarType::Long;
+  parallel_even(out.size(0), x.numel(), [&](int64_t first, int64_t last) {
+    kernels().scatter_add(args, first, last);
+  });
+}
+
+}  // namespace gnnlib::cpu
+
+STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
+  m.impl("gather_rows", TORCH_BOX(&gnnlib::cpu::gather_rows));
+  m.impl("scatter", TORCH_BOX(&gnnlib::cpu::scatter));
+  m.impl("scatter_arg", TORCH_BOX(&gnnlib::cpu::scatter_arg));
+  m.impl("scatter_add_", TORCH_BOX(&gnnlib::cpu::scatter_add_));
+}

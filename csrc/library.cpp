@@ -1,0 +1,60 @@
+// The kernels' table of contents: every operator's schema, in the order of gnnlib/ops.
+// gnnlib/ops/_schema.py holds the same table for a package without kernels.
+#include "checks.h"
+
+STABLE_TORCH_LIBRARY(gnnlib, m) {
+  // layout
+  m.def("coo_to_csr(Tensor dst, Tensor src, SymInt num_dst) -> (Tensor, Tensor, Tensor)");
+  m.def("csr_transpose(Tensor ptr, Tensor col, SymInt num_src) -> (Tensor, Tensor, Tensor)");
+  m.def("csr_add_loops(Tensor ptr, Tensor col, Tensor? eid) -> (Tensor, Tensor, Tensor)");
+  // spmm
+  m.def(
+      "spmm(Tensor ptr, Tensor? col, Tensor? eid, Tensor? weight, Tensor x, str reduce,"
+      " Tensor? row_scale, Tensor? col_scale) -> Tensor");
+  m.def(
+      "spmm_arg(Tensor ptr, Tensor? col, Tensor? eid, Tensor? weight, Tensor x, str reduce)"
+      " -> (Tensor, Tensor)");
+  m.def(
+      "spmm_arg_backward(Tensor t_ptr, Tensor t_row, Tensor t_pos, Tensor? t_eid, Tensor? weight,"
+      " Tensor grad, Tensor arg) -> Tensor");
+  m.def(
+      "spmm_arg_weight(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
+      " SymInt num_edges) -> Tensor");
+  // sddmm
+  m.def("sddmm(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor");
+  // segment
+  m.def("segment_expand(Tensor ptr, Tensor? eid, Tensor x, SymInt num_edges) -> Tensor");
+  m.def("segment_softmax(Tensor ptr, Tensor? eid, Tensor scores) -> Tensor");
+  m.def("segment_softmax_backward(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor");
+  // scatter
+  m.def("gather_rows(Tensor x, Tensor index) -> Tensor");
+  m.def("scatter(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor");
+  m.def("scatter_arg(Tensor x, Tensor index, SymInt num_rows, str reduce) -> (Tensor, Tensor)");
+  m.def("scatter_add_(Tensor(a!) out, Tensor x, Tensor index) -> ()");
+}
+
+#ifndef GNNLIB_WITH_CUDA
+static void without_cuda(StableIValue*, uint64_t, uint64_t) {
+  throw std::runtime_error(
+      "this build of gnnlib has no CUDA kernels, and got a CUDA tensor: move it to the CPU with"
+      " .cpu(), or rebuild on a machine with nvcc: GNNLIB_CUDA=1 pip install --no-build-isolation"
+      " --force-reinstall --no-deps gnnlib");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
+  for (const char* name :
+       {"coo_to_csr", "csr_transpose", "csr_add_loops", "spmm", "spmm_arg", "spmm_arg_backward",
+        "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax",
+        "segment_softmax_backward", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
+    m.impl(name, without_cuda);
+  }
+}
+#endif
+
+extern "C" __attribute__((visibility("default"))) int gnnlib_has_cuda() {
+#ifdef GNNLIB_WITH_CUDA
+  return 1;
+#else
+  return 0;
+#endif
+}

@@ -1,0 +1,69 @@
+"""What the operator files share: the autocast rule and the folding of vmap's dimension."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .layout import csr_transpose
+
+Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, Tensor]] | None
+"""(t_ptr, t_row, t_pos), or a function that returns it when a gradient needs it."""
+
+
+def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Under autocast, floating tensors in the autocast dtype (float64 stays, as torch has it)."""
+    device = next(t.device.type for t in tensors if t is not None)
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(
+        t.to(dtype) if t is not None and t.is_floating_point() and t.dtype != torch.float64 else t
+        for t in tensors
+    )
+
+
+def needs_grad(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
+def transposed(
+    ptr: Tensor, col: Tensor, eid: Tensor | None, num_src: int, transpose: Transpose
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """(t_ptr, t_row, t_pos, t_eid): the way back for a gradient. t_eid None stands for t_pos."""
+    if transpose is None:
+        transpose = csr_transpose(ptr, col, num_src)
+    t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose
+    return t_ptr, t_row, t_pos, None if eid is None else eid[t_pos]
+
+
+def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:
+    """ptr, col and eid of the way back: what an op on the transpose begins with."""
+    t_ptr, t_row, t_pos, t_eid = back
+    return t_ptr, t_row, t_pos if t_eid is None else t_eid
+
+
+def counts(ptr: Tensor, dtype: torch.dtype) -> Tensor:
+    """Edges per row, at least 1, in the dtype in which sums of `dtype` are accumulated."""
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    return ptr.diff().clamp(min=1).to(wide)
+
+
+def per_row(scale: Tensor, like: Tensor) -> Tensor:
+    """`scale` [N] shaped to multiply `like` [N, …]."""
+    return scale.reshape(scale.shape + (1,) * (like.dim() - 1))
+
+
+def fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    """vmap's dimension behind the rows: [B, N, …] -> [N, B, …]; repeated where it is not batched."""
+    if dim is None:
+        return tensor.unsqueeze(1).expand(-1, size, *tensor.shape[1:])
+    return tensor.movedim(dim, 1)
+
+
+def refuse_batched_structure(names: str, *dims: int | None) -> None:
+    if any(dim is not None for dim in dims):
+        raise NotImplementedError(
+            f"torch.vmap cannot map over the graph structure ({names}): join the graphs in one"
+            " Batch instead"
+        )

@@ -1,0 +1,43 @@
+"""The table of the operators that the compiled extension provides, in the order of the folder.
+
+`csrc/library.cpp` holds the same table for the compiled kernels; a test compares the two.
+Where the package was built without kernels, `_extension` defines the operators from this table
+and runs them on `ops/reference.py`.
+"""
+
+SCHEMAS = {
+    # layout
+    "coo_to_csr": "(Tensor dst, Tensor src, SymInt num_dst) -> (Tensor, Tensor, Tensor)",
+    "csr_transpose": "(Tensor ptr, Tensor col, SymInt num_src) -> (Tensor, Tensor, Tensor)",
+    "csr_add_loops": "(Tensor ptr, Tensor col, Tensor? eid) -> (Tensor, Tensor, Tensor)",
+    # spmm
+    "spmm": (
+        "(Tensor ptr, Tensor? col, Tensor? eid, Tensor? weight, Tensor x, str reduce,"
+        " Tensor? row_scale, Tensor? col_scale) -> Tensor"
+    ),
+    "spmm_arg": (
+        "(Tensor ptr, Tensor? col, Tensor? eid, Tensor? weight, Tensor x, str reduce)"
+        " -> (Tensor, Tensor)"
+    ),
+    "spmm_arg_backward": (
+        "(Tensor t_ptr, Tensor t_row, Tensor t_pos, Tensor? t_eid, Tensor? weight,"
+        " Tensor grad, Tensor arg) -> Tensor"
+    ),
+    "spmm_arg_weight": (
+        "(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
+        " SymInt num_edges) -> Tensor"
+    ),
+    # sddmm
+    "sddmm": "(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor",
+    # segment
+    "segment_expand": "(Tensor ptr, Tensor? eid, Tensor x, SymInt num_edges) -> Tensor",
+    "segment_softmax": "(Tensor ptr, Tensor? eid, Tensor scores) -> Tensor",
+    "segment_softmax_backward": (
+        "(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor"
+    ),
+    # scatter
+    "gather_rows": "(Tensor x, Tensor index) -> Tensor",
+    "scatter": "(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor",
+    "scatter_arg": "(Tensor x, Tensor index, SymInt num_rows, str reduce) -> (Tensor, Tensor)",
+    "scatter_add_": "(Tensor(a!) out, Tensor x, Tensor index) -> ()",
+}

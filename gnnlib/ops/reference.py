@@ -1,0 +1,237 @@
+"""Each compiled operator in plain torch: slow, obvious, and the truth the kernels are tested by.
+
+Same names, arguments and results as the operators of `_schema.SCHEMAS`. These functions also run
+the package when it was built without kernels (`GNNLIB_BUILD_EXT=0`).
+
+N nodes, E edges, F features, H heads, D features per head. `ptr` [num_dst + 1] and `col` [E] are
+the CSR by destination; `eid` [E] addresses tensors in the user's edge order (None: CSR order).
+"""
+
+import torch
+from torch import Tensor
+
+
+def _rows(ptr: Tensor) -> Tensor:
+    """The row of each CSR position, [E]."""
+    ids = torch.arange(ptr.numel() - 1, device=ptr.device)
+    return torch.repeat_interleave(ids, ptr.diff().long())
+
+
+def _accumulate_dtype(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+# layout ------------------------------------------------------------------------------------------
+
+
+def coo_to_csr(dst: Tensor, src: Tensor, num_dst: int) -> tuple[Tensor, Tensor, Tensor]:
+    eid = torch.argsort(dst, stable=True)
+    ptr = torch.zeros(num_dst + 1, dtype=dst.dtype, device=dst.device)
+    ptr[1:] = torch.bincount(dst, minlength=num_dst).cumsum(0)
+    return ptr, src[eid], eid.to(dst.dtype)
+
+
+def csr_transpose(ptr: Tensor, col: Tensor, num_src: int) -> tuple[Tensor, Tensor, Tensor]:
+    return coo_to_csr(col, _rows(ptr).to(col.dtype), num_src)
+
+
+def csr_add_loops(ptr: Tensor, col: Tensor, eid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    row, num_nodes, num_edges = _rows(ptr), ptr.numel() - 1, col.numel()
+    has_loop = torch.zeros(num_nodes, dtype=torch.bool, device=ptr.device)
+    has_loop[row[row == col]] = True
+    missing = (~has_loop).nonzero().flatten()
+    if eid is None:
+        eid = torch.arange(num_edges, dtype=col.dtype, device=col.device)
+    loop_ids = torch.arange(num_edges, num_edges + missing.numel(), device=col.device)
+    # Loops come last in the list, so a stable sort by row leaves them last in their row.
+    row, col = torch.cat([row, missing]), torch.cat([col, missing.to(col.dtype)])
+    eid = torch.cat([eid, loop_ids.to(eid.dtype)])
+    new_ptr, new_col, order = coo_to_csr(row.to(ptr.dtype), col, num_nodes)
+    return new_ptr, new_col, eid[order.long()]
+
+
+# spmm --------------------------------------------------------------------------------------------
+
+
+def _messages(
+    ptr: Tensor, col: Tensor | None, eid: Tensor | None, weight: Tensor | None, x: Tensor
+) -> Tensor:
+    """weight · x[col] for each CSR position, [E, H, D] (or [E, F]) in the accumulation dtype."""
+    num_edges = int(ptr[-1])
+    message = (x[:num_edges] if col is None else x[col.long()]).to(_accumulate_dtype(x.dtype))
+    if weight is not None:
+        weight = weight[:num_edges] if eid is None else weight[eid.long()]
+        # [E] and [E, H] both broadcast over the trailing features.
+        message = message * weight.reshape(weight.shape + (1,) * (x.dim() - weight.dim()))
+    return message
+
+
+def spmm(
+    ptr: Tensor,
+    col: Tensor | None,
+    eid: Tensor | None,
+    weight: Tensor | None,
+    x: Tensor,
+    reduce: str,
+    row_scale: Tensor | None,
+    col_scale: Tensor | None,
+) -> Tensor:
+    row, num_dst = _rows(ptr), ptr.numel() - 1
+    message = _messages(ptr, col, eid, weight, x)
+    if col_scale is not None:
+        scale = col_scale[: message.shape[0]] if col is None else col_scale[col.long()]
+        message = message * scale.reshape((-1,) + (1,) * (x.dim() - 1))
+    shape = (num_dst,) + x.shape[1:]
+    if reduce == "mul":
+        index = row.reshape((-1,) + (1,) * (x.dim() - 1)).expand_as(message)
+        out = message.new_ones(shape).scatter_reduce(0, index, message, "prod")
+    else:
+        out = message.new_zeros(shape).index_add(0, row, message)
+    if reduce == "mean":
+        out = out / ptr.diff().clamp(min=1).reshape((-1,) + (1,) * (x.dim() - 1))
+    if row_scale is not None:
+        out = out * row_scale.reshape((-1,) + (1,) * (x.dim() - 1))
+    return out.to(x.dtype)
+
+
+def spmm_arg(
+    ptr: Tensor,
+    col: Tensor | None,
+    eid: Tensor | None,
+    weight: Tensor | None,
+    x: Tensor,
+    reduce: str,
+) -> tuple[Tensor, Tensor]:
+    num_dst = ptr.numel() - 1
+    message = _messages(ptr, col, eid, weight, x).to(x.dtype)
+    out = x.new_zeros((num_dst,) + x.shape[1:])
+    arg = torch.full(out.shape, -1, dtype=ptr.dtype, device=x.device)
+    bounds = ptr.tolist()
+    for i in range(num_dst):
+        first, last = bounds[i], bounds[i + 1]
+        if first == last:
+            continue
+        part = message[first:last]
+        best = part.max(0).values if reduce == "max" else part.min(0).values  # NaN propagates
+        winner = (part == best) | (part.isnan() & best.isnan())
+        out[i] = best
+        arg[i] = winner.int().argmax(0).to(arg.dtype) + first  # argmax: the first of equals
+    return out, arg
+
+
+def spmm_arg_backward(
+    t_ptr: Tensor,
+    t_row: Tensor,
+    t_pos: Tensor,
+    t_eid: Tensor | None,
+    weight: Tensor | None,
+    grad: Tensor,
+    arg: Tensor,
+) -> Tensor:
+    row, source = t_row.long(), _rows(t_ptr)
+    won = arg[row] == t_pos.reshape((-1,) + (1,) * (grad.dim() - 1))
+    message = torch.where(won, grad[row], 0).to(_accumulate_dtype(grad.dtype))
+    if weight is not None:
+        weight = weight[(t_pos if t_eid is None else t_eid).long()]
+        message = message * weight.reshape(weight.shape + (1,) * (grad.dim() - weight.dim()))
+    out = message.new_zeros((t_ptr.numel() - 1,) + grad.shape[1:])
+    return out.index_add(0, source, message).to(grad.dtype)
+
+
+def spmm_arg_weight(
+    ptr: Tensor,
+    col: Tensor | None,
+    eid: Tensor | None,
+    grad: Tensor,
+    x: Tensor,
+    arg: Tensor,
+    num_edges: int,
+) -> Tensor:
+    row = _rows(ptr)
+    position = torch.arange(row.numel(), device=ptr.device)
+    column = position if col is None else col.long()
+    edge = position if eid is None else eid.long()
+    won = arg[row] == position.reshape((-1,) + (1,) * (grad.dim() - 1))
+    product = torch.where(won, grad[row] * x[column], 0).to(_accumulate_dtype(grad.dtype))
+    product = product.reshape(product.shape[: grad.dim() - 1] + (-1,)).sum(-1)
+    out = product.new_zeros((num_edges,) + product.shape[1:])
+    return out.index_copy(0, edge, product).to(grad.dtype)
+
+
+# sddmm -------------------------------------------------------------------------------------------
+
+
+def sddmm(
+    ptr: Tensor, col: Tensor, eid: Tensor | None, a: Tensor | None, b: Tensor, op: str
+) -> Tensor:
+    wide = _accumulate_dtype(b.dtype)
+    right = b[col.long()].to(wide)
+    left = right if a is None else a[_rows(ptr)].to(wide)
+    result = {
+        "dot": lambda: (left * right).sum(-1),
+        "add": lambda: left + right,
+        "sub": lambda: left - right,
+        "mul": lambda: left * right,
+        "copy": lambda: right,
+    }[op]()
+    out = torch.empty_like(result)
+    out[slice(None) if eid is None else eid.long()] = result
+    return out.to(b.dtype)
+
+
+# segment -----------------------------------------------------------------------------------------
+
+
+def segment_expand(ptr: Tensor, eid: Tensor | None, x: Tensor, num_edges: int) -> Tensor:
+    out = x.new_zeros((num_edges,) + x.shape[1:])
+    row = _rows(ptr)
+    position = torch.arange(row.numel(), device=ptr.device) if eid is None else eid.long()
+    out[position] = x[row]
+    return out
+
+
+def segment_softmax(ptr: Tensor, eid: Tensor | None, scores: Tensor) -> Tensor:
+    row, num_dst = _rows(ptr), ptr.numel() - 1
+    position = torch.arange(row.numel(), device=ptr.device) if eid is None else eid.long()
+    value = scores[position].to(_accumulate_dtype(scores.dtype))
+    flat = value.reshape(row.numel(), -1)
+    index = row.unsqueeze(1).expand_as(flat)
+    top = flat.new_full((num_dst, flat.shape[1]), -torch.inf)
+    top = top.scatter_reduce(0, index, flat, "amax")
+    exp = (flat - top[row]).exp()
+    total = exp.new_zeros(top.shape).index_add(0, row, exp)
+    out = torch.zeros_like(flat)
+    out[position] = exp / total[row]
+    return out.reshape(scores.shape).to(scores.dtype)
+
+
+def segment_softmax_backward(
+    ptr: Tensor, eid: Tensor | None, out: Tensor, grad: Tensor
+) -> Tensor:
+    weighted = out.to(_accumulate_dtype(out.dtype)) * grad
+    total = spmm(ptr, eid, None, None, weighted, "sum", None, None)
+    spread = segment_expand(ptr, eid, total, out.shape[0])
+    return (weighted - out * spread).to(out.dtype)
+
+
+# scatter -----------------------------------------------------------------------------------------
+
+
+def gather_rows(x: Tensor, index: Tensor) -> Tensor:
+    return x[index.long()]
+
+
+def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str) -> Tensor:
+    ptr, _, order = coo_to_csr(index, index, num_rows)
+    return spmm(ptr, order, None, None, x, reduce, None, None)
+
+
+def scatter_arg(x: Tensor, index: Tensor, num_rows: int, reduce: str) -> tuple[Tensor, Tensor]:
+    ptr, _, order = coo_to_csr(index, index, num_rows)
+    out, arg = spmm_arg(ptr, order, None, None, x, reduce)
+    input_row = order[arg.clamp(min=0).long()] if order.numel() else arg
+    return out, torch.where(arg < 0, arg, input_row)
+
+
+def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
+    out.index_add_(0, index.long(), x)

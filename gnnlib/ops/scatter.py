@@ -1,0 +1,187 @@
+"""Gather rows by an index, and reduce rows into the places an unsorted index names."""
+
+import torch
+from torch import Tensor
+
+from .._errors import unknown_choice
+from ._common import fold, needs_grad, per_row, refuse_batched_structure
+
+REDUCES = ("sum", "mean", "max", "min", "mul")
+
+_gather_rows = torch.ops.gnnlib.gather_rows.default
+_scatter = torch.ops.gnnlib.scatter.default
+_scatter_arg = torch.ops.gnnlib.scatter_arg.default
+_scatter_add_ = torch.ops.gnnlib.scatter_add_.default
+
+
+def gather_rows(x: Tensor, index: Tensor) -> Tensor:
+    """The rows of x that index names: out[k] = x[index[k]].
+
+    Args:
+        x: [N, …].
+        index: [E], int32 or int64, from 0 to N − 1.
+
+    Returns:
+        [E, …]. The gradient is a deterministic `scatter`.
+
+    Example:
+        >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten()
+        tensor([2., 2., 1.])
+    """
+    if needs_grad(x):
+        return _Gather.apply(x, index)
+    return _gather_rows(x, index)
+
+
+def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Tensor:
+    """Reduce the rows of x that have the same index: out[i] = reduce of x[k] with index[k] = i.
+
+    Args:
+        x: [E, …].
+        index: [E], int32 or int64, in any order, from 0 to num_rows − 1.
+        num_rows: rows of the result.
+        reduce: 'sum', 'mean', 'max', 'min' or 'mul'. A row nothing falls into is 0 ('mul': 1). For
+            max and min the first of equals takes the gradient, and NaN propagates.
+
+    Returns:
+        [num_rows, …]. Each row is reduced in the order of x, whatever the number of threads.
+
+    Raises:
+        ValueError: for an unknown reduce.
+
+    Example:
+        >>> scatter(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([2, 0, 2]), 3)
+        tensor([2., 0., 5.])
+    """
+    if reduce not in REDUCES:
+        raise unknown_choice("reduce", reduce, REDUCES)
+    if not needs_grad(x):
+        if reduce in ("max", "min"):
+            return _scatter_arg(x, index, num_rows, reduce)[0]
+        return _scatter(x, index, num_rows, reduce)
+    if reduce in ("max", "min"):
+        return _ScatterArg.apply(x, index, num_rows, reduce)[0]
+    if reduce == "mul":
+        from .layout import coo_to_csr
+        from .segment import segment_reduce
+
+        ptr, _, order = coo_to_csr(index, index, num_rows)
+        return segment_reduce(ptr, x, eid=order, reduce="mul")
+    out = _Scatter.apply(x, index, num_rows)
+    if reduce == "mean":
+        wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+        count = _scatter(x.new_ones(x.shape[0], dtype=wide), index, num_rows, "sum")
+        out = out / per_row(count.clamp(min=1), out).to(x.dtype)
+    return out
+
+
+def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
+    """Add rows in place: out[index[k]] += x[k]. For use where no gradient is recorded.
+
+    Example:
+        >>> out = torch.zeros(2)
+        >>> scatter_add_(out, torch.tensor([1.0, 2.0]), torch.tensor([1, 1]))
+        >>> out
+        tensor([0., 3.])
+    """
+    _scatter_add_(out, x, index)
+
+
+def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
+    return _Scatter.apply(x, index, num_rows) if needs_grad(x) else _scatter(x, index, num_rows, "sum")
+
+
+class _Gather(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index):
+        return _gather_rows(x, index)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.num_rows = inputs[0].shape[0]
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _sum(grad, *ctx.saved_tensors, ctx.num_rows), None
+
+
+class _Scatter(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index, num_rows):
+        return _scatter(x, index, num_rows, "sum")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx, grad):
+        return gather_rows(grad, *ctx.saved_tensors), None, None
+
+
+class _ScatterArg(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index, num_rows, reduce):
+        return _scatter_arg(x, index, num_rows, reduce)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(output[1])
+        ctx.num_inputs = inputs[0].shape[0]
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        (arg,) = ctx.saved_tensors
+        if ctx.num_inputs == 0:
+            return grad.new_zeros((0,) + grad.shape[1:]), None, None, None
+        # A row wins in one place only, so nothing is added twice and the order cannot matter.
+        blank = torch.zeros_like(grad[:1]).expand(ctx.num_inputs, *grad.shape[1:])
+        won = torch.where(arg >= 0, grad, 0)
+        return blank.scatter_add(0, arg.clamp(min=0).long(), won), None, None, None
+
+
+@torch.library.register_fake("gnnlib::gather_rows")
+def _(x, index):
+    return x.new_empty(index.shape + x.shape[1:])
+
+
+@torch.library.register_fake("gnnlib::scatter")
+def _(x, index, num_rows, reduce):
+    return x.new_empty((num_rows,) + x.shape[1:])
+
+
+@torch.library.register_fake("gnnlib::scatter_arg")
+def _(x, index, num_rows, reduce):
+    out = x.new_empty((num_rows,) + x.shape[1:])
+    return out, torch.empty_like(out, dtype=index.dtype)
+
+
+@torch.library.register_fake("gnnlib::scatter_add_")
+def _(out, x, index):
+    return None
+
+
+@torch.library.register_vmap("gnnlib::gather_rows")
+def _(info, in_dims, x, index):
+    refuse_batched_structure("index", in_dims[1])
+    return _gather_rows(fold(x, in_dims[0], info.batch_size), index), 1
+
+
+@torch.library.register_vmap("gnnlib::scatter")
+def _(info, in_dims, x, index, num_rows, reduce):
+    refuse_batched_structure("index", in_dims[1])
+    return _scatter(fold(x, in_dims[0], info.batch_size), index, num_rows, reduce), 1
+
+
+@torch.library.register_vmap("gnnlib::scatter_arg")
+def _(info, in_dims, x, index, num_rows, reduce):
+    refuse_batched_structure("index", in_dims[1])
+    return _scatter_arg(fold(x, in_dims[0], info.batch_size), index, num_rows, reduce), (1, 1)

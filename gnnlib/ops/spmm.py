@@ -1,0 +1,342 @@
+"""Neighbourhood aggregation: reduce weighted source rows into each destination, in one pass."""
+
+import torch
+from torch import Tensor
+
+from .._errors import unknown_choice
+from ._common import (
+    Transpose,
+    autocast,
+    counts,
+    fold,
+    needs_grad,
+    per_row,
+    refuse_batched_structure,
+    transposed,
+    turned,
+)
+from .sddmm import sddmm_dot
+from .segment import segment_reduce
+
+REDUCES = ("sum", "mean", "max", "min", "mul")
+
+_spmm = torch.ops.gnnlib.spmm.default
+_spmm_arg = torch.ops.gnnlib.spmm_arg.default
+_arg_backward = torch.ops.gnnlib.spmm_arg_backward.default
+_arg_weight = torch.ops.gnnlib.spmm_arg_weight.default
+
+
+def spmm(
+    ptr: Tensor,
+    col: Tensor,
+    x: Tensor,
+    weight: Tensor | None = None,
+    *,
+    eid: Tensor | None = None,
+    reduce: str = "sum",
+    row_scale: Tensor | None = None,
+    col_scale: Tensor | None = None,
+    transpose: Transpose = None,
+) -> Tensor:
+    """Reduce the weighted rows of the sources of each destination.
+
+    out[i] = row_scale[i] · reduce over the edges j → i of weight[ij] · col_scale[j] · x[j]
+
+    Args:
+        ptr: row pointers of the CSR by destination, [num_dst + 1], int32 or int64.
+        col: source of each CSR position, [E].
+        x: source rows, [num_src, F] or [num_src, H, D].
+        weight: one factor an edge, [E], or one an edge and head, [E, H] (x is then [num_src, H, D]).
+        eid: edge id of each CSR position, [E]: weight is addressed `weight[eid[k]]`; None: `weight[k]`.
+        reduce: 'sum', 'mean' (divides by the edge count), 'max', 'min' or 'mul'. A row without
+            edges gives 0 ('mul': 1). For max and min the first edge in the user's order takes the
+            gradient, and NaN propagates.
+        row_scale: a factor a destination, [num_dst].
+        col_scale: a factor a source, [num_src].
+        transpose: (t_ptr, t_row, t_pos) of `csr_transpose`, or a function that returns it, used
+            when x needs a gradient; computed on the spot when left out.
+
+    Returns:
+        [num_dst, F] or [num_dst, H, D], in the dtype of x (sums run in float32 for half types).
+
+    Raises:
+        ValueError: for an unknown reduce.
+
+    Memory is that of x and the result, forward and backward; 'mul' alone gathers its messages
+    when a gradient is asked for.
+
+    Example:
+        >>> ptr, col = torch.tensor([0, 1, 3]), torch.tensor([1, 0, 1])
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> spmm(ptr, col, x)
+        tensor([[3., 4.],
+                [4., 6.]])
+        >>> spmm(ptr, col, x, torch.tensor([1.0, 10.0, 0.5]), reduce="max")
+        tensor([[ 3.,  4.],
+                [10., 20.]])
+    """
+    if reduce not in REDUCES:
+        raise unknown_choice("reduce", reduce, REDUCES)
+    x, weight = autocast(x, weight)
+    linear = reduce in ("sum", "mean")
+    # The kernel takes the scales as constants; as variables, and for the reducers that are not
+    # linear, they are factors of x and of the result.
+    if col_scale is not None and (not linear or needs_grad(col_scale)):
+        x, col_scale = x * per_row(col_scale, x).to(x.dtype), None
+    after = None
+    if row_scale is not None and (not linear or needs_grad(row_scale)):
+        after, row_scale = row_scale, None
+
+    if not needs_grad(x, weight):
+        if linear or reduce == "mul":
+            out = _spmm(ptr, col, eid, weight, x, reduce, row_scale, col_scale)
+        else:
+            out = _spmm_arg(ptr, col, eid, weight, x, reduce)[0]
+    elif reduce == "mul":
+        out = _multiply_with_grad(ptr, col, eid, weight, x)
+    else:
+        back = _back(ptr, col, eid, weight, x, transpose)
+        if linear:
+            out = _Spmm.apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
+        else:
+            out = _SpmmArg.apply(ptr, col, eid, weight, x, reduce, *back)[0]
+    return out if after is None else out * per_row(after, out).to(out.dtype)
+
+
+def _back(ptr, col, eid, weight, x, transpose) -> tuple:
+    """(t_ptr, t_row, t_pos, t_eid) for a gradient of x, as `transposed_address` reads it."""
+    if not x.requires_grad:
+        return None, None, None, None
+    return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
+
+
+def _multiply_with_grad(ptr, col, eid, weight, x) -> Tensor:
+    message = x[col]
+    if weight is not None:
+        weight = weight if eid is None else weight[eid]
+        message = message * weight.reshape(weight.shape + (1,) * (x.dim() - weight.dim()))
+    return segment_reduce(ptr, message, reduce="mul")
+
+
+def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
+    """<a[i], b[j]> over the features that share a weight, for each edge: [E] or [E, H]."""
+    if weight_dim == 1:
+        a, b = a.flatten(1), b.flatten(1)
+    return sddmm_dot(ptr, col, eid, a, b, *back)
+
+
+def weighted_sum(ptr, col, eid, weight, x, row_scale, col_scale, back) -> Tensor:
+    if needs_grad(x, weight):
+        return _Spmm.apply(ptr, col, eid, weight, x, "sum", row_scale, col_scale, *back)
+    return _spmm(ptr, col, eid, weight, x, "sum", row_scale, col_scale)
+
+
+class _Spmm(torch.autograd.Function):
+    """Sum and mean. Each gradient is again a sum over edges, so every order of gradient exists."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back):
+        return _spmm(ptr, col, eid, weight, x, reduce, row_scale, col_scale)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ptr, col, eid, weight, x, ctx.reduce, row_scale, col_scale, *back = inputs
+        # x is kept for the weight's gradient alone.
+        kept = x if weight is not None and weight.requires_grad else None
+        ctx.num_src = x.shape[0]
+        ctx.save_for_backward(ptr, col, eid, weight, kept, row_scale, col_scale, *back)
+
+    @staticmethod
+    def backward(ctx, grad):
+        ptr, col, eid, weight, x, row_scale, col_scale, *back = ctx.saved_tensors
+        if ctx.reduce == "mean":
+            share = counts(ptr, grad.dtype).reciprocal()
+            row_scale = share if row_scale is None else row_scale * share
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[4]:
+            there = (ptr, col, None, eid)
+            grad_x = weighted_sum(*turned(back), weight, grad, col_scale, row_scale, there)
+        if ctx.needs_input_grad[3]:
+            a = grad if row_scale is None else grad * per_row(row_scale, grad).to(grad.dtype)
+            b = x if col_scale is None else x * per_row(col_scale, x).to(x.dtype)
+            grad_weight = weight_grad(ptr, col, eid, a, b, weight.dim(), back)
+        return (None, None, None, grad_weight, grad_x) + (None,) * 7
+
+
+# max and min: with the winner of each entry fixed, out is linear in x and in the weight. The three
+# functions below are the three gradients of Σ grad[i,f] · weight[win] · x[col[win], f], and each is
+# the gradient of the other two.
+
+
+class _SpmmArg(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(ptr, col, eid, weight, x, reduce, *back):
+        return _spmm_arg(ptr, col, eid, weight, x, reduce)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ptr, col, eid, weight, x, _, *back = inputs
+        ctx.mark_non_differentiable(output[1])
+        kept = x if weight is not None and weight.requires_grad else None
+        ctx.save_for_backward(ptr, col, eid, weight, kept, output[1], *back)
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        ptr, col, eid, weight, x, arg, *back = ctx.saved_tensors
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[4]:
+            grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, back)
+        if ctx.needs_input_grad[3]:
+            grad_weight = _arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim(), back)
+        return (None, None, None, grad_weight, grad_x) + (None,) * 5
+
+
+def _arg_to_x(ptr, col, eid, weight, grad, arg, back) -> Tensor:
+    if needs_grad(grad, weight):
+        return _ArgToX.apply(ptr, col, eid, weight, grad, arg, *back)
+    return _arg_backward(*back, weight, grad, arg)
+
+
+def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim, back) -> Tensor:
+    if weight_dim == 1:
+        grad, x, arg = grad.flatten(1), x.flatten(1), arg.flatten(1)
+    if needs_grad(grad, x):
+        return _ArgToWeight.apply(ptr, col, eid, grad, x, arg, *back)
+    return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
+
+
+def _arg_select(ptr, col, eid, weight, x, arg) -> Tensor:
+    """weight[win] · x[col[win]] of each entry: N×F like its result, so plain torch will do."""
+    win = arg.clamp(min=0).long()
+    source = col[win.flatten()].long().reshape(arg.shape[0], -1)
+    out = x.flatten(1).gather(0, source).reshape(arg.shape)
+    if weight is not None:
+        edge = win if eid is None else eid[win.flatten()].long().reshape(win.shape)
+        if weight.dim() == 1:
+            out = out * weight[edge]
+        else:
+            heads = torch.arange(weight.shape[1], device=weight.device).unsqueeze(1)
+            out = out * weight[edge, heads.expand(edge.shape[1:])]
+    return torch.where(arg >= 0, out, 0)
+
+
+class _ArgToX(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(ptr, col, eid, weight, grad, arg, *back):
+        return _arg_backward(*back, weight, grad, arg)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad_x):
+        ptr, col, eid, weight, grad, arg, *back = ctx.saved_tensors
+        to_grad = to_weight = None
+        if ctx.needs_input_grad[4]:
+            to_grad = _arg_select(ptr, col, eid, weight, grad_x, arg)
+        if ctx.needs_input_grad[3]:
+            to_weight = _arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim(), back)
+        return (None, None, None, to_weight, to_grad) + (None,) * 5
+
+
+class _ArgToWeight(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(ptr, col, eid, grad, x, arg, *back):
+        return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad_weight):
+        ptr, col, eid, grad, x, arg, *back = ctx.saved_tensors
+        to_grad = to_x = None
+        if ctx.needs_input_grad[3]:
+            to_grad = _arg_select(ptr, col, eid, grad_weight, x, arg)
+        if ctx.needs_input_grad[4]:
+            if back[0] is None:
+                back = _back(ptr, col, eid, grad_weight, x, None)
+            to_x = _arg_to_x(ptr, col, eid, grad_weight, grad, arg, back)
+        return (None, None, None, to_grad, to_x) + (None,) * 5
+
+
+def _rows_like(x: Tensor, ptr: Tensor) -> Tensor:
+    return x.new_empty((ptr.shape[0] - 1,) + x.shape[1:])
+
+
+@torch.library.register_fake("gnnlib::spmm")
+def _(ptr, col, eid, weight, x, reduce, row_scale, col_scale):
+    return _rows_like(x, ptr)
+
+
+@torch.library.register_fake("gnnlib::spmm_arg")
+def _(ptr, col, eid, weight, x, reduce):
+    out = _rows_like(x, ptr)
+    return out, torch.empty_like(out, dtype=ptr.dtype)
+
+
+@torch.library.register_fake("gnnlib::spmm_arg_backward")
+def _(t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
+    return _rows_like(grad, t_ptr)
+
+
+@torch.library.register_fake("gnnlib::spmm_arg_weight")
+def _(ptr, col, eid, grad, x, arg, num_edges):
+    return grad.new_empty((num_edges,) + grad.shape[1:-1])
+
+
+def _fold_weight(weight, weight_dim, tensors, dims, size) -> tuple[Tensor | None, list[Tensor]]:
+    """Weight and rows with vmap's dimension folded into the heads, or into the features when the
+    weight is the same for all of them."""
+    folded = [fold(t, dim, size) for t, dim in zip(tensors, dims, strict=True)]
+    if weight is None or (weight_dim is None and weight.dim() == 1):
+        return weight, [t.flatten(1) for t in folded]
+    weight = fold(weight, weight_dim, size)
+    if weight.dim() == 2:
+        return weight, [t.flatten(2) for t in folded]
+    return weight.flatten(1), [t.flatten(1, 2) for t in folded]
+
+
+@torch.library.register_vmap("gnnlib::spmm")
+def _(info, in_dims, ptr, col, eid, weight, x, reduce, row_scale, col_scale):
+    refuse_batched_structure("ptr, col, eid, scales", *in_dims[:3], *in_dims[6:])
+    shape = fold(x, in_dims[4], info.batch_size).shape[1:]
+    w, (rows,) = _fold_weight(weight, in_dims[3], [x], [in_dims[4]], info.batch_size)
+    out = _spmm(ptr, col, eid, w, rows, reduce, row_scale, col_scale)
+    return out.reshape((-1,) + shape), 1
+
+
+@torch.library.register_vmap("gnnlib::spmm_arg")
+def _(info, in_dims, ptr, col, eid, weight, x, reduce):
+    refuse_batched_structure("ptr, col, eid", *in_dims[:3])
+    shape = fold(x, in_dims[4], info.batch_size).shape[1:]
+    w, (rows,) = _fold_weight(weight, in_dims[3], [x], [in_dims[4]], info.batch_size)
+    out, arg = _spmm_arg(ptr, col, eid, w, rows, reduce)
+    return (out.reshape((-1,) + shape), arg.reshape((-1,) + shape)), (1, 1)
+
+
+@torch.library.register_vmap("gnnlib::spmm_arg_backward")
+def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
+    refuse_batched_structure("t_ptr, t_row, t_pos, t_eid", *in_dims[:4])
+    shape = fold(grad, in_dims[5], info.batch_size).shape[1:]
+    w, (g, a) = _fold_weight(weight, in_dims[4], [grad, arg], in_dims[5:], info.batch_size)
+    return _arg_backward(t_ptr, t_row, t_pos, t_eid, w, g, a).reshape((-1,) + shape), 1
+
+
+@torch.library.register_vmap("gnnlib::spmm_arg_weight")
+def _(info, in_dims, ptr, col, eid, grad, x, arg, num_edges):
+    refuse_batched_structure("ptr, col, eid", *in_dims[:3])
+    folded = [fold(t, d, info.batch_size) for t, d in zip((grad, x, arg), in_dims[3:6], strict=True)]
+    shape = folded[0].shape[1:-1]
+    g, r, a = (t.flatten(1, -2) for t in folded)  # every feature row its own head
+    return _arg_weight(ptr, col, eid, g, r, a, num_edges).reshape((-1,) + shape), 1
