@@ -29,6 +29,22 @@ template <typename... Parts>
   throw std::invalid_argument(text.str());
 }
 
+inline const char* name_of(ScalarType type) {
+  switch (type) {
+    case ScalarType::Float: return "float32";
+    case ScalarType::Double: return "float64";
+    case ScalarType::BFloat16: return "bfloat16";
+    case ScalarType::Half: return "float16";
+    case ScalarType::Bool: return "bool";
+    case ScalarType::Byte: return "uint8";
+    case ScalarType::Char: return "int8";
+    case ScalarType::Short: return "int16";
+    case ScalarType::Int: return "int32";
+    case ScalarType::Long: return "int64";
+    default: return "another dtype";
+  }
+}
+
 inline std::string shape_of(const Tensor& t) {
   std::ostringstream text;
   text << '(';
@@ -58,19 +74,24 @@ inline bool is_floating(ScalarType type) {
 
 inline void check_floating(const char* op, const char* name, const Tensor& t) {
   if (!is_floating(t.scalar_type())) {
-    fail(op, ": ", name, " must be float32, float64, bfloat16 or float16");
+    fail(
+        op, ": ", name, " must be float32, float64, bfloat16 or float16, got ",
+        name_of(t.scalar_type()));
   }
 }
 
 inline void check_same_dtype(
     const char* op, const char* name, const Tensor& t, const char* other, ScalarType type) {
-  if (t.scalar_type() != type) fail(op, ": ", name, " and ", other, " must have one dtype");
+  if (t.scalar_type() == type) return;
+  fail(
+      op, ": ", name, " and ", other, " must have one dtype, got ", name_of(t.scalar_type()),
+      " and ", name_of(type));
 }
 
 inline void check_index(const char* op, const char* name, const Tensor& t) {
   const auto type = t.scalar_type();
   if (type != ScalarType::Int && type != ScalarType::Long) {
-    fail(op, ": ", name, " must be int32 or int64");
+    fail(op, ": ", name, " must be int32 or int64, got ", name_of(type));
   }
   if (t.dim() != 1) fail(op, ": ", name, " must have one dimension, got shape ", shape_of(t));
 }

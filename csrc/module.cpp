@@ -7,10 +7,13 @@
 
 #include <Python.h>
 
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_C", "The compiled ops of gnnlib.", 0, nullptr, nullptr, nullptr,
-    nullptr, nullptr};
+static PyModuleDef definition = {};
 
-PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__C() {
+  definition.m_base = PyModuleDef_HEAD_INIT;
+  definition.m_name = "_C";
+  definition.m_doc = "The compiled ops of gnnlib.";
+  return PyModule_Create(&definition);
+}
 
 #endif

@@ -65,6 +65,15 @@ struct BoundCsr {
   Csr view() const { return {ptr.data_ptr(), pointer(col), pointer(eid), wide}; }
 };
 
+// The edges sorted by `key`, stably: ptr [num_rows + 1], the `value` of each (empty without
+// values) and its position in the input. The names are those of the caller's arguments.
+struct Sorted {
+  Tensor ptr, value, position;
+};
+Sorted sort_edges(
+    const char* op, const char* key_name, const Tensor& key, const Tensor* value,
+    const char* rows_name, int64_t num_rows);
+
 // A new tensor like x; large ones on huge pages, which halve the time of writing them first.
 // GNNLIB_HUGE_PAGES=0 turns that off.
 Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes);

@@ -8,11 +8,6 @@
 
 namespace gnnlib::cpu {
 
-struct Sorted {
-  Tensor ptr, value, position;
-};
-
-// Sorts the edges by key; `value` may be undefined, and the sorted value is then not filled.
 template <typename I>
 static Sorted sort_by_key(
     const char* op, const char* key_name, const Tensor& key, const Tensor* value,
@@ -53,18 +48,15 @@ static Sorted sort_by_key(
   return {ptr, sorted, position};
 }
 
-static void check_size(const char* op, const char* name, int64_t size) {
-  if (size < 0) fail(op, ": ", name, " must not be negative, got ", size);
-}
-
 Sorted sort_edges(
     const char* op, const char* key_name, const Tensor& key, const Tensor* value,
-    int64_t num_rows) {
+    const char* rows_name, int64_t num_rows) {
+  if (num_rows < 0) fail(op, ": ", rows_name, " must not be negative, got ", num_rows);
   if (key.scalar_type() == ScalarType::Long) {
     return sort_by_key<int64_t>(op, key_name, key, value, num_rows);
   }
   if (num_rows > std::numeric_limits<int32_t>::max() - 1) {
-    fail(op, ": ", num_rows, " rows need int64 indices, got int32");
+    fail(op, ": ", rows_name, "=", num_rows, " needs int64 indices, got int32");
   }
   return sort_by_key<int32_t>(op, key_name, key, value, num_rows);
 }
@@ -72,11 +64,10 @@ Sorted sort_edges(
 std::tuple<Tensor, Tensor, Tensor> coo_to_csr(
     const Tensor& dst_, const Tensor& src_, int64_t num_dst) {
   check_index("coo_to_csr", "dst", dst_);
-  check_size("coo_to_csr", "num_dst", num_dst);
   const Tensor dst = dense(dst_), src = dense(src_);
   check_same_dtype("coo_to_csr", "src", src, "dst", dst.scalar_type());
   check_shape("coo_to_csr", "src", src, {dst.numel()});
-  Sorted s = sort_edges("coo_to_csr", "dst", dst, &src, num_dst);
+  Sorted s = sort_edges("coo_to_csr", "dst", dst, &src, "num_dst", num_dst);
   return {s.ptr, s.value, s.position};
 }
 
@@ -97,9 +88,8 @@ std::tuple<Tensor, Tensor, Tensor> csr_transpose(
     const Tensor& ptr, const Tensor& col, int64_t num_src) {
   const BoundCsr csr("csr_transpose", ptr, col, std::nullopt);
   csr.check_edges("csr_transpose", csr.num_edges);
-  check_size("csr_transpose", "num_src", num_src);
   const Tensor row = csr.wide ? row_of_each_edge<int64_t>(csr) : row_of_each_edge<int32_t>(csr);
-  Sorted s = sort_edges("csr_transpose", "col", *csr.col, &row, num_src);
+  Sorted s = sort_edges("csr_transpose", "col", *csr.col, &row, "num_src", num_src);
   return {s.ptr, s.value, s.position};
 }
 

@@ -3,7 +3,6 @@
 
 namespace gnnlib::cpu {
 
-std::tuple<Tensor, Tensor, Tensor> coo_to_csr(const Tensor& dst, const Tensor& src, int64_t num_dst);
 Tensor spmm(
     const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
     const OptionalTensor& weight, const Tensor& x, std::string reduce,
@@ -61,9 +60,14 @@ Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
   return out;
 }
 
+// The edges of each row, in the order of x.
+static Sorted rows_of(const char* op, const Tensor& x, const Tensor& index, int64_t num_rows) {
+  check_pair(op, x, index);
+  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows);
+}
+
 Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
-  check_pair("scatter", x, index);
-  const auto [ptr, _, order] = coo_to_csr(index, index, num_rows);
+  const auto [ptr, _, order] = rows_of("scatter", x, index, num_rows);
   return spmm(ptr, order, std::nullopt, std::nullopt, x, reduce, std::nullopt, std::nullopt);
 }
 
@@ -78,8 +82,7 @@ static void rename(Tensor& arg, const Tensor& order) {
 
 std::tuple<Tensor, Tensor> scatter_arg(
     const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
-  check_pair("scatter_arg", x, index);
-  const auto [ptr, _, order] = coo_to_csr(index, index, num_rows);
+  const auto [ptr, _, order] = rows_of("scatter_arg", x, index, num_rows);
   auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
   arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);
   return {out, arg};
@@ -92,7 +95,9 @@ void scatter_add_(Tensor out, const Tensor& x_, const Tensor& index_) {
   if (!out.is_contiguous()) fail(op, ": out must be contiguous");
   check_floating(op, "x", x);
   if (out.scalar_type() != accumulate_type(x.scalar_type())) {
-    fail(op, ": out must be float64 for float64 x and float32 for all others");
+    fail(
+        op, ": out must be float64 for float64 x and float32 for all others, got ",
+        name_of(out.scalar_type()), " with x ", name_of(x.scalar_type()));
   }
   check_shape(op, "out", out, with_rows(x, -1));
   check_range(op, index, out.size(0));

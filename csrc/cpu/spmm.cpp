@@ -53,7 +53,9 @@ static void check_scale(const char* name, const OptionalTensor& scale, int64_t r
   if (!scale) return;
   check_shape("spmm", name, *scale, {rows});
   if (scale->scalar_type() != accumulate_type(x.scalar_type())) {
-    fail("spmm: ", name, " must be float64 for float64 x and float32 for all others");
+    fail(
+        "spmm: ", name, " must be float64 for float64 x and float32 for all others, got ",
+        name_of(scale->scalar_type()), " with x ", name_of(x.scalar_type()));
   }
 }
 

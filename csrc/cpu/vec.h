@@ -119,7 +119,8 @@ template <int N>
 GNNLIB_INLINE Vec<float, N> exp_vec(Vec<float, N> x) {
   using F = Vec<float, N>;
   using I = Vec<int32_t, N>;
-  const F zero = x * 0.0f;
+  using U = Vec<uint32_t, N>;
+  const F zero = {};
   x = x > 88.72284f ? zero + 88.72284f : x;
   const I tiny = x < -87.33654f;
   x = tiny ? zero - 87.33654f : x;
@@ -135,7 +136,8 @@ GNNLIB_INLINE Vec<float, N> exp_vec(Vec<float, N> x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const I exponent = (bit_cast<int32_t, N>(rounded) - bit_cast<int32_t, N>(shifter) + 127) << 23;
+  const U exponent = (bit_cast<uint32_t, N>(rounded) - bit_cast<uint32_t, N>(shifter) + 127u)
+                     << 23;
   const F result = p * bit_cast<float, N>(exponent);
   return tiny ? zero : result;
 }

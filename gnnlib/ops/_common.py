@@ -55,7 +55,7 @@ def per_row(scale: Tensor, like: Tensor) -> Tensor:
 
 
 def fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
-    """vmap's dimension behind the rows: [B, N, …] -> [N, B, …]; repeated where it is not batched."""
+    """vmap's dimension behind the rows: [B, N, …] -> [N, B, …]; repeated if there is none."""
     if dim is None:
         return tensor.unsqueeze(1).expand(-1, size, *tensor.shape[1:])
     return tensor.movedim(dim, 1)

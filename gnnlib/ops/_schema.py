@@ -32,9 +32,7 @@ SCHEMAS = {
     # segment
     "segment_expand": "(Tensor ptr, Tensor? eid, Tensor x, SymInt num_edges) -> Tensor",
     "segment_softmax": "(Tensor ptr, Tensor? eid, Tensor scores) -> Tensor",
-    "segment_softmax_backward": (
-        "(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor"
-    ),
+    "segment_softmax_backward": ("(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor"),
     # scatter
     "gather_rows": "(Tensor x, Tensor index) -> Tensor",
     "scatter": "(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor",

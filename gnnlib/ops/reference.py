@@ -130,10 +130,11 @@ def spmm_arg_backward(
 ) -> Tensor:
     row, source = t_row.long(), _rows(t_ptr)
     won = arg[row] == t_pos.reshape((-1,) + (1,) * (grad.dim() - 1))
-    message = torch.where(won, grad[row], 0).to(_accumulate_dtype(grad.dtype))
+    message = grad[row].to(_accumulate_dtype(grad.dtype))
     if weight is not None:
         weight = weight[(t_pos if t_eid is None else t_eid).long()]
         message = message * weight.reshape(weight.shape + (1,) * (grad.dim() - weight.dim()))
+    message = torch.where(won, message, 0)
     out = message.new_zeros((t_ptr.numel() - 1,) + grad.shape[1:])
     return out.index_add(0, source, message).to(grad.dtype)
 
@@ -205,9 +206,7 @@ def segment_softmax(ptr: Tensor, eid: Tensor | None, scores: Tensor) -> Tensor:
     return out.reshape(scores.shape).to(scores.dtype)
 
 
-def segment_softmax_backward(
-    ptr: Tensor, eid: Tensor | None, out: Tensor, grad: Tensor
-) -> Tensor:
+def segment_softmax_backward(ptr: Tensor, eid: Tensor | None, out: Tensor, grad: Tensor) -> Tensor:
     weighted = out.to(_accumulate_dtype(out.dtype)) * grad
     total = spmm(ptr, eid, None, None, weighted, "sum", None, None)
     spread = segment_expand(ptr, eid, total, out.shape[0])

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from .._errors import unknown_choice
 from ._common import fold, needs_grad, per_row, refuse_batched_structure
+from .layout import coo_to_csr
+from .segment import multiply_backward
 
 REDUCES = ("sum", "mean", "max", "min", "mul")
 
@@ -62,17 +64,8 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
     if reduce in ("max", "min"):
         return _ScatterArg.apply(x, index, num_rows, reduce)[0]
     if reduce == "mul":
-        from .layout import coo_to_csr
-        from .segment import segment_reduce
-
-        ptr, _, order = coo_to_csr(index, index, num_rows)
-        return segment_reduce(ptr, x, eid=order, reduce="mul")
-    out = _Scatter.apply(x, index, num_rows)
-    if reduce == "mean":
-        wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-        count = _scatter(x.new_ones(x.shape[0], dtype=wide), index, num_rows, "sum")
-        out = out / per_row(count.clamp(min=1), out).to(x.dtype)
-    return out
+        return _ScatterMul.apply(x, index, num_rows)
+    return _Scatter.apply(x, index, num_rows, reduce)
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
@@ -88,7 +81,9 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
 
 
 def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
-    return _Scatter.apply(x, index, num_rows) if needs_grad(x) else _scatter(x, index, num_rows, "sum")
+    if needs_grad(x):
+        return _Scatter.apply(x, index, num_rows, "sum")
+    return _scatter(x, index, num_rows, "sum")
 
 
 class _Gather(torch.autograd.Function):
@@ -109,19 +104,47 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
+    """Sum and mean."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index, num_rows, reduce):
+        return _scatter(x, index, num_rows, reduce)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, index, ctx.num_rows, ctx.reduce = inputs
+        ctx.save_for_backward(index)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,) = ctx.saved_tensors
+        if ctx.reduce == "mean":
+            wide = torch.float64 if grad.dtype == torch.float64 else torch.float32
+            ones = torch.ones(index.shape[0], dtype=wide, device=grad.device)
+            count = _scatter(ones, index, ctx.num_rows, "sum").clamp(min=1)
+            grad = (grad / per_row(count, grad)).to(grad.dtype)
+        return gather_rows(grad, index), None, None, None
+
+
+class _ScatterMul(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x, index, num_rows):
-        return _scatter(x, index, num_rows, "sum")
+        return _scatter(x, index, num_rows, "mul")
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(inputs[1])
+        x, index, ctx.num_rows = inputs
+        ctx.save_for_backward(x, index)
 
     @staticmethod
     def backward(ctx, grad):
-        return gather_rows(grad, *ctx.saved_tensors), None, None
+        x, index = ctx.saved_tensors
+        ptr, _, order = coo_to_csr(index, index, ctx.num_rows)
+        return multiply_backward(ptr, order, x, grad), None, None
 
 
 class _ScatterArg(torch.autograd.Function):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._common import autocast, counts, fold, needs_grad, per_row, refuse_batched_structure
+from ._common import counts, fold, needs_grad, per_row, refuse_batched_structure
 
 REDUCES = ("sum", "mean", "max", "min", "mul", "std")
 
@@ -34,7 +34,7 @@ def segment_reduce(
         [N, …], in the dtype of x.
 
     Raises:
-        ValueError: for an unknown reduce.
+        ValueError: for an unknown reduce, or for an x without one row per edge.
 
     Example:
         >>> ptr, x = torch.tensor([0, 2, 2, 3]), torch.tensor([1.0, 2.0, 5.0])
@@ -45,7 +45,12 @@ def segment_reduce(
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
-    rows = x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+    rows = _as_rows(x)
+    if eid is not None and eid.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"x must have one row per edge: eid has {eid.shape[0]} entries, got x of shape"
+            f" {tuple(x.shape)}"
+        )
     if reduce == "std":
         out = _std(ptr, rows, eid)
     elif reduce in ("max", "min"):
@@ -55,15 +60,11 @@ def segment_reduce(
     elif reduce == "mul":
         out = _SegmentMul.apply(ptr, eid, rows)
     else:
-        out = _SegmentSum.apply(ptr, eid, rows)
-        if reduce == "mean":
-            out = out / per_row(counts(ptr, x.dtype), out).to(x.dtype)
+        out = _SegmentSum.apply(ptr, eid, rows, reduce)
     return out.reshape((ptr.shape[0] - 1,) + x.shape[1:])
 
 
-def segment_expand(
-    ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None = None
-) -> Tensor:
+def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None = None) -> Tensor:
     """Give each edge the row of its destination: the transpose of a segment sum.
 
     out[eid[k]] = x[i] for k in ptr[i] … ptr[i+1] − 1
@@ -81,7 +82,7 @@ def segment_expand(
         >>> segment_expand(torch.tensor([0, 2, 2, 3]), torch.tensor([7.0, 8.0, 9.0]), 3)
         tensor([7., 7., 9.])
     """
-    rows = x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+    rows = _as_rows(x)
     out = _SegmentExpand.apply(ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
 
@@ -110,38 +111,49 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
     return _softmax(ptr, eid, scores)
 
 
+def _as_rows(x: Tensor) -> Tensor:
+    if x.dim() == 0:
+        raise ValueError("x must have rows, got a tensor without dimensions")
+    return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+
+
 def _std(ptr: Tensor, x: Tensor, eid: Tensor | None) -> Tensor:
-    mean = segment_reduce(ptr, x, eid=eid, reduce="mean")
-    centred = x - segment_expand(ptr, mean, x.shape[0], eid=eid)
+    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    mean = segment_reduce(ptr, wide, eid=eid, reduce="mean")
+    centred = wide - segment_expand(ptr, mean, x.shape[0], eid=eid)
     variance = segment_reduce(ptr, centred.square(), eid=eid, reduce="mean")
     # sqrt has no gradient at 0: the inner `where` keeps it out of the backward pass. NaN stays.
     constant = variance == 0
-    return torch.where(constant, 0, torch.where(constant, 1, variance).sqrt())
+    return torch.where(constant, 0, torch.where(constant, 1, variance).sqrt()).to(x.dtype)
 
 
-def _sum(ptr, eid, x) -> Tensor:
+def _sum(ptr, eid, x, reduce="sum") -> Tensor:
     if needs_grad(x):
-        return _SegmentSum.apply(ptr, eid, x)
-    return _spmm(ptr, eid, None, None, x, "sum", None, None)
+        return _SegmentSum.apply(ptr, eid, x, reduce)
+    return _spmm(ptr, eid, None, None, x, reduce, None, None)
 
 
 class _SegmentSum(torch.autograd.Function):
+    """Sum and mean."""
+
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, eid, x):
-        return _spmm(ptr, eid, None, None, x, "sum", None, None)
+    def forward(ptr, eid, x, reduce):
+        return _spmm(ptr, eid, None, None, x, reduce, None, None)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ptr, eid, x = inputs
+        ptr, eid, x, ctx.reduce = inputs
         ctx.num_edges = x.shape[0]
         ctx.save_for_backward(ptr, eid)
 
     @staticmethod
     def backward(ctx, grad):
         ptr, eid = ctx.saved_tensors
-        return None, None, _SegmentExpand.apply(ptr, eid, grad, ctx.num_edges)
+        if ctx.reduce == "mean":
+            grad = (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
+        return None, None, _SegmentExpand.apply(ptr, eid, grad, ctx.num_edges), None
 
 
 class _SegmentExpand(torch.autograd.Function):
@@ -171,7 +183,7 @@ class _SegmentArg(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ptr, eid, x, _ = inputs
+        _, eid, x, _ = inputs
         ctx.mark_non_differentiable(output[1])
         ctx.num_edges = x.shape[0]
         ctx.save_for_backward(eid, output[1])
@@ -190,7 +202,7 @@ class _SegmentArg(torch.autograd.Function):
 
 
 class _SegmentMul(torch.autograd.Function):
-    generate_vmap_rule = False  # its second gradient pads to the largest segment
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(ptr, eid, x):
@@ -203,18 +215,22 @@ class _SegmentMul(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         ptr, eid, x = ctx.saved_tensors
-        num_edges = x.shape[0]
-        if torch.is_grad_enabled():
-            return None, None, _products_of_the_others(ptr, eid, x, grad)
-        # Without a graph to build: divide the product of the nonzero factors; a factor that is
-        # the only zero of its segment gets that product, all others of the segment get 0.
-        zero = x == 0
-        factor = torch.where(zero, 1, x)
-        product = grad * _spmm(ptr, eid, None, None, factor, "mul", None, None)
-        zeros = _spmm(ptr, eid, None, None, zero.to(x.dtype), "sum", None, None)
-        usual = _expand(ptr, eid, torch.where(zeros == 0, product, 0), num_edges)
-        lone = _expand(ptr, eid, torch.where(zeros == 1, product, 0), num_edges)
-        return None, None, torch.where(zero, lone, usual / factor)
+        return None, None, multiply_backward(ptr, eid, x, grad)
+
+
+def multiply_backward(ptr: Tensor, eid: Tensor | None, x: Tensor, grad: Tensor) -> Tensor:
+    """The gradient of the product of the rows of each segment, for each row of x."""
+    if needs_grad(x, grad):
+        return _products_of_the_others(ptr, eid, x, grad)
+    # Without a graph to build: divide the product of the nonzero factors; a factor that is the
+    # only zero of its segment gets that product, all others of the segment get 0.
+    zero = x == 0
+    factor = torch.where(zero, 1, x)
+    product = grad * _spmm(ptr, eid, None, None, factor, "mul", None, None)
+    zeros = _spmm(ptr, eid, None, None, zero.to(x.dtype), "sum", None, None)
+    usual = _expand(ptr, eid, torch.where(zeros == 0, product, 0), x.shape[0])
+    lone = _expand(ptr, eid, torch.where(zeros == 1, product, 0), x.shape[0])
+    return torch.where(zero, lone, usual / factor)
 
 
 def _products_of_the_others(ptr, eid, x, grad) -> Tensor:

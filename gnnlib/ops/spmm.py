@@ -15,8 +15,9 @@ from ._common import (
     transposed,
     turned,
 )
+from .scatter import gather_rows, scatter
 from .sddmm import sddmm_dot
-from .segment import segment_reduce
+from .segment import multiply_backward
 
 REDUCES = ("sum", "mean", "max", "min", "mul")
 
@@ -46,8 +47,8 @@ def spmm(
         ptr: row pointers of the CSR by destination, [num_dst + 1], int32 or int64.
         col: source of each CSR position, [E].
         x: source rows, [num_src, F] or [num_src, H, D].
-        weight: one factor an edge, [E], or one an edge and head, [E, H] (x is then [num_src, H, D]).
-        eid: edge id of each CSR position, [E]: weight is addressed `weight[eid[k]]`; None: `weight[k]`.
+        weight: one factor an edge, [E], or one an edge and head, [E, H], with x [num_src, H, D].
+        eid: edge id of each CSR position, [E]: position k has `weight[eid[k]]`; None: `weight[k]`.
         reduce: 'sum', 'mean' (divides by the edge count), 'max', 'min' or 'mul'. A row without
             edges gives 0 ('mul': 1). For max and min the first edge in the user's order takes the
             gradient, and NaN propagates.
@@ -60,10 +61,10 @@ def spmm(
         [num_dst, F] or [num_dst, H, D], in the dtype of x (sums run in float32 for half types).
 
     Raises:
-        ValueError: for an unknown reduce.
+        ValueError: for an unknown reduce, or an argument of the wrong shape.
 
-    Memory is that of x and the result, forward and backward; 'mul' alone gathers its messages
-    when a gradient is asked for.
+    Memory is that of x and the result, forward and backward; the backward pass of 'mul' alone
+    gathers its messages.
 
     Example:
         >>> ptr, col = torch.tensor([0, 1, 3]), torch.tensor([1, 0, 1])
@@ -77,6 +78,10 @@ def spmm(
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
+    if x.dim() not in (2, 3):
+        raise ValueError(
+            f"x must be [num_src, F] or [num_src, H, D], got x of shape {tuple(x.shape)}"
+        )
     x, weight = autocast(x, weight)
     linear = reduce in ("sum", "mean")
     # The kernel takes the scales as constants; as variables, and for the reducers that are not
@@ -93,7 +98,7 @@ def spmm(
         else:
             out = _spmm_arg(ptr, col, eid, weight, x, reduce)[0]
     elif reduce == "mul":
-        out = _multiply_with_grad(ptr, col, eid, weight, x)
+        out = _SpmmMul.apply(ptr, col, eid, weight, x)
     else:
         back = _back(ptr, col, eid, weight, x, transpose)
         if linear:
@@ -108,14 +113,6 @@ def _back(ptr, col, eid, weight, x, transpose) -> tuple:
     if not x.requires_grad:
         return None, None, None, None
     return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
-
-
-def _multiply_with_grad(ptr, col, eid, weight, x) -> Tensor:
-    message = x[col]
-    if weight is not None:
-        weight = weight if eid is None else weight[eid]
-        message = message * weight.reshape(weight.shape + (1,) * (x.dim() - weight.dim()))
-    return segment_reduce(ptr, message, reduce="mul")
 
 
 def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
@@ -165,6 +162,39 @@ class _Spmm(torch.autograd.Function):
         return (None, None, None, grad_weight, grad_x) + (None,) * 7
 
 
+class _SpmmMul(torch.autograd.Function):
+    """The backward pass gathers the messages, and is itself made of differentiable operators."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(ptr, col, eid, weight, x):
+        return _spmm(ptr, col, eid, weight, x, "mul", None, None)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad):
+        ptr, col, eid, weight, x = ctx.saved_tensors
+        rows, factor = gather_rows(x, col), None
+        if weight is not None:
+            factor = weight if eid is None else gather_rows(weight, eid)
+            factor = factor.reshape(factor.shape + (1,) * (x.dim() - factor.dim()))
+        message = rows if factor is None else rows * factor
+        grad = multiply_backward(ptr, None, message, grad)
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[4]:
+            grad_x = scatter(grad if factor is None else grad * factor, col, x.shape[0])
+        if ctx.needs_input_grad[3]:
+            product = grad * rows
+            grad_weight = product.flatten(weight.dim()).sum(-1)
+            if eid is not None:
+                grad_weight = scatter(grad_weight, eid, eid.shape[0])
+        return None, None, None, grad_weight, grad_x
+
+
 # max and min: with the winner of each entry fixed, out is linear in x and in the weight. The three
 # functions below are the three gradients of Σ grad[i,f] · weight[win] · x[col[win], f], and each is
 # the gradient of the other two.
@@ -211,6 +241,8 @@ def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim, back) -> Tensor:
 
 def _arg_select(ptr, col, eid, weight, x, arg) -> Tensor:
     """weight[win] · x[col[win]] of each entry: N×F like its result, so plain torch will do."""
+    if col.shape[0] == 0:
+        return x.new_zeros(arg.shape)
     win = arg.clamp(min=0).long()
     source = col[win.flatten()].long().reshape(arg.shape[0], -1)
     out = x.flatten(1).gather(0, source).reshape(arg.shape)
@@ -307,13 +339,24 @@ def _fold_weight(weight, weight_dim, tensors, dims, size) -> tuple[Tensor | None
     return weight.flatten(1), [t.flatten(1, 2) for t in folded]
 
 
+def _scaled(rows, scale, dim) -> Tensor:
+    """rows [N, B, …] times scales that differ along vmap's dimension B."""
+    scale = scale.movedim(dim, 1)
+    return rows * scale.reshape(scale.shape + (1,) * (rows.dim() - 2)).to(rows.dtype)
+
+
 @torch.library.register_vmap("gnnlib::spmm")
 def _(info, in_dims, ptr, col, eid, weight, x, reduce, row_scale, col_scale):
-    refuse_batched_structure("ptr, col, eid, scales", *in_dims[:3], *in_dims[6:])
-    shape = fold(x, in_dims[4], info.batch_size).shape[1:]
-    w, (rows,) = _fold_weight(weight, in_dims[3], [x], [in_dims[4]], info.batch_size)
-    out = _spmm(ptr, col, eid, w, rows, reduce, row_scale, col_scale)
-    return out.reshape((-1,) + shape), 1
+    refuse_batched_structure("ptr, col, eid", *in_dims[:3])
+    x = fold(x, in_dims[4], info.batch_size)
+    if in_dims[7] is not None:
+        x, col_scale = _scaled(x, col_scale, in_dims[7]), None
+    after = None
+    if in_dims[6] is not None:
+        after, row_scale = row_scale, None
+    w, (rows,) = _fold_weight(weight, in_dims[3], [x], [1], info.batch_size)
+    out = _spmm(ptr, col, eid, w, rows, reduce, row_scale, col_scale).reshape((-1,) + x.shape[1:])
+    return out if after is None else _scaled(out, after, in_dims[6]), 1
 
 
 @torch.library.register_vmap("gnnlib::spmm_arg")
@@ -336,7 +379,9 @@ def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
 @torch.library.register_vmap("gnnlib::spmm_arg_weight")
 def _(info, in_dims, ptr, col, eid, grad, x, arg, num_edges):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
-    folded = [fold(t, d, info.batch_size) for t, d in zip((grad, x, arg), in_dims[3:6], strict=True)]
+    folded = [
+        fold(t, d, info.batch_size) for t, d in zip((grad, x, arg), in_dims[3:6], strict=True)
+    ]
     shape = folded[0].shape[1:-1]
     g, r, a = (t.flatten(1, -2) for t in folded)  # every feature row its own head
     return _arg_weight(ptr, col, eid, g, r, a, num_edges).reshape((-1,) + shape), 1

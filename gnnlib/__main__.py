@@ -1,0 +1,6 @@
+"""`python -m gnnlib` is `gnnlib`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main(prog_name="gnnlib")

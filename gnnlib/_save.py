@@ -1,0 +1,116 @@
+"""Graphs in safetensors files: tensors by name and a short JSON header. Nothing is executed.
+
+A SparseFeatures named x is stored as `x.ptr`, `x.col` and `x.values`, the adjacency as `adj.ptr`,
+`adj.col` and `adj.eid`. The header, under the key "gnnlib", holds the format version, the class,
+the number of nodes and the columns of the sparse features.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .adjacency import Adjacency
+from .features import SparseFeatures
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+FORMAT = 1
+
+
+class GraphFileError(ValueError):
+    """A file that is damaged, or that holds no graph of ours."""
+
+
+def save(graph: Graph, path: str | PathLike[str]) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {"edge_index": graph.edge_index}
+    sparse = {}
+    for name, value in graph.items():
+        if isinstance(value, SparseFeatures):
+            sparse[name] = value.shape[1]
+            parts = {"ptr": value.structure.ptr, "col": value.structure.col, "values": value.values}
+            tensors.update({f"{name}.{part}": tensor for part, tensor in parts.items()})
+        else:
+            tensors[name] = value
+    if graph._graph_ptr is not None:
+        tensors["graph_ptr"] = graph._graph_ptr
+    if "adj" in graph._kept:
+        adj = graph.adj
+        parts = {"ptr": adj.ptr, "col": adj.col, "eid": adj.eid}
+        tensors.update({f"adj.{part}": t for part, t in parts.items() if t is not None})
+    header = {
+        "format": FORMAT,
+        "class": type(graph).__name__,
+        "num_nodes": graph.num_nodes,
+        "sparse": sparse,
+    }
+
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        save_file(_unshared(tensors), draft, {"gnnlib": json.dumps(header)})
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors with memory of their own, as safetensors wants them."""
+    seen: set[int] = set()
+    result = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        result[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return result
+
+
+def load(path: str | PathLike[str], device: Any) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    tensors: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt", device=str(torch.device(device))) as file:
+            header = (file.metadata() or {}).get("gnnlib")
+            if header is None:
+                raise GraphFileError(f"{path} is a safetensors file, but not of a gnnlib graph")
+            for name in file.keys():  # noqa: SIM118 (file is no mapping)
+                tensors[name] = file.get_tensor(name)
+        return _build(json.loads(header), tensors)
+    except GraphFileError:
+        raise
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise GraphFileError(f"{path} is not a readable gnnlib graph: {error}") from None
+
+
+def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
+    from .batch import Batch
+    from .graph import Graph
+
+    if header["format"] != FORMAT:
+        raise GraphFileError(
+            f"the file has format {header['format']}, this version of gnnlib reads {FORMAT}"
+        )
+    adj = {part: tensors.pop(f"adj.{part}", None) for part in ("ptr", "col", "eid")}
+    named: dict[str, Any] = {}
+    for name, columns in header["sparse"].items():
+        ptr, col, values = (tensors.pop(f"{name}.{part}") for part in ("ptr", "col", "values"))
+        named[name] = SparseFeatures(Adjacency(ptr, col, columns), values)
+    named.update(tensors)
+    cls = {"Graph": Graph, "Batch": Batch}[header["class"]]
+    graph = cls(num_nodes=header["num_nodes"], **named)
+    if adj["ptr"] is not None and adj["col"] is not None:
+        graph._kept["adj"] = Adjacency(adj["ptr"], adj["col"], graph.num_nodes, adj["eid"])
+        graph.validate()
+    return graph

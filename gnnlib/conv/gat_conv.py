@@ -1,0 +1,177 @@
+"""GATConv: the graph attention network of Veličković et al."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import ops
+from .._resolve import as_features, resolve
+from ..adjacency import Adjacency
+from ..linear import Linear, glorot_
+
+
+class GATConv(nn.Module):
+    """Graph attention: a weighted sum over neighbours and self, with weights that are learned.
+
+    x'[i] = ‖ over heads of Σ over j in N(i) ∪ {i} of α[ji] W x[j] + b
+    α[ji] = softmax over j of LeakyReLU(a_s·W x[j] + a_t·W x[i] + a_e·W_e e[ji])
+
+    where W is `lin.weight` (`lin_src`, `lin_dst` for a pair of in_channels), a_s, a_t, a_e are
+    `att_src`, `att_dst`, `att_edge`, W_e is `lin_edge.weight` and e[ji] is `edge_attr`. A node that
+    has self-loops keeps them; the others get one, with the mean of their incoming edge_attr.
+
+    Args:
+        in_channels: features of x, or a pair for (x_src, x_dst).
+        out_channels: features of each head.
+        heads: attention heads H.
+        concat: join the heads; False takes their mean.
+        negative_slope: of the LeakyReLU.
+        dropout: probability of zeroing an attention weight in training.
+        add_self_loops: add the missing self-loops (never for a rectangular adjacency).
+        edge_dim: features of edge_attr; None: the layer takes no edge_attr.
+        bias: False leaves b out.
+        residual: add a linear map of x[i], `res`.
+
+    Shapes:
+        x: [N, in_channels], dense or sparse, or (x_src, x_dst); edge_attr: [E, edge_dim];
+        result: [num_dst, H · out_channels], or [num_dst, out_channels] for concat=False. With
+        return_attention_weights=True: (result, (edge_index [2, E'], α [E', H])), where the added
+        loops are the last edges.
+
+    Raises:
+        TypeError: for an edge_attr that the layer was not made for.
+        ValueError: for a wrong number of rows or features, or a missing edge_attr.
+
+    Paper: "Graph Attention Networks", ICLR 2018.
+
+    Example:
+        >>> from gnnlib import Graph
+        >>> graph = Graph([[0, 1, 2], [1, 2, 0]], x=torch.eye(3))
+        >>> out, (edge_index, alpha) = GATConv(3, 8, heads=2)(
+        ...     graph.x, graph, return_attention_weights=True
+        ... )
+        >>> out.shape, alpha.shape
+        (torch.Size([3, 16]), torch.Size([6, 2]))
+    """
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        out_channels: int,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+        add_self_loops: bool = True,
+        edge_dim: int | None = None,
+        bias: bool = True,
+        residual: bool = False,
+    ):
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.heads = heads
+        self.concat = concat
+        self.negative_slope = negative_slope
+        self.dropout = dropout
+        self.add_self_loops = add_self_loops
+        self.edge_dim = edge_dim
+        hidden = heads * out_channels
+        total = hidden if concat else out_channels
+        if isinstance(in_channels, tuple):
+            self.lin = None
+            self.lin_src = Linear(in_channels[0], hidden, bias=False)
+            self.lin_dst = Linear(in_channels[1], hidden, bias=False)
+            in_dst = in_channels[1]
+        else:
+            self.lin = Linear(in_channels, hidden, bias=False)
+            in_dst = in_channels
+        self.att_src = nn.Parameter(torch.empty(1, heads, out_channels))
+        self.att_dst = nn.Parameter(torch.empty(1, heads, out_channels))
+        if edge_dim is not None:
+            self.lin_edge = Linear(edge_dim, hidden, bias=False)
+            self.att_edge = nn.Parameter(torch.empty(1, heads, out_channels))
+        self.res = Linear(in_dst, total, bias=False) if residual else None
+        self.bias = nn.Parameter(torch.empty(total)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for module in self.children():
+            module.reset_parameters()  # pyright: ignore[reportCallIssue]
+        for attention in (self.att_src, self.att_dst, getattr(self, "att_edge", None)):
+            if attention is not None:
+                glorot_(attention)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(
+        self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
+    ) -> Any:
+        x = as_features(x)
+        if self.edge_dim is None and edge_attr is not None:
+            raise TypeError("edge_attr needs a layer made for it: GATConv(…, edge_dim=…)")
+        adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
+        source, target = self._project(x)
+        scores_src = (source * self.att_src).sum(-1)  # [num_src, H]
+        scores_dst = None if target is None else (target * self.att_dst).sum(-1)  # [num_dst, H]
+        scores_edge = None if self.edge_dim is None else self._edge_scores(adj, edge_attr)
+        if self.add_self_loops and adj.num_src == adj.num_dst:
+            looped = adj.with_loops()
+            if scores_edge is not None and looped is not adj:
+                # The mean of edge_attr has the mean of its scores: they are linear in it.
+                mean = ops.segment_reduce(adj.ptr, scores_edge, eid=adj.eid, reduce="mean")
+                loops = looped.edge_index[0, adj.num_edges :]
+                scores_edge = torch.cat([scores_edge, mean[loops]])
+            adj = looped
+        scores = ops.sddmm(
+            adj.ptr, adj.col, scores_dst, scores_src,
+            op="copy" if scores_dst is None else "add", transpose=adj.transpose,
+        )  # [E, H], in CSR order  # fmt: skip
+        if scores_edge is not None:
+            in_order = scores_edge if adj.eid is None else ops.gather_rows(scores_edge, adj.eid)
+            scores = scores + in_order
+        alpha = ops.segment_softmax(adj.ptr, F.leaky_relu(scores, self.negative_slope))
+        dropped = F.dropout(alpha, self.dropout, self.training)
+        out = ops.spmm(adj.ptr, adj.col, source, dropped.to(source.dtype), transpose=adj.transpose)
+        out = out.flatten(1) if self.concat else out.mean(1)
+        if self.res is not None:
+            out = out + self.res(x[1] if isinstance(x, tuple) else x)
+        out = out if self.bias is None else out + self.bias
+        if not return_attention_weights:
+            return out
+        if adj.eid is not None:
+            alpha = torch.zeros_like(alpha).index_copy(0, adj.eid.long(), alpha)
+        return out, (adj.edge_index, alpha)
+
+    def _project(self, x: Any) -> tuple[Tensor, Tensor | None]:
+        """W x as [·, H, out_channels], for sources and destinations."""
+        shape = (-1, self.heads, self.out_channels)
+        if not isinstance(x, tuple):
+            if self.lin is None:
+                raise ValueError(
+                    f"x must be a pair (x_src, x_dst): in_channels is {self.in_channels}"
+                )
+            rows = self.lin(x).reshape(shape)
+            return rows, rows
+        lin_src, lin_dst = (self.lin_src, self.lin_dst) if self.lin is None else (self.lin,) * 2
+        source = lin_src(x[0]).reshape(shape)
+        return source, None if x[1] is None else lin_dst(x[1]).reshape(shape)
+
+    def _edge_scores(self, adj: Adjacency, edge_attr: Tensor | None) -> Tensor:
+        """a_e·W_e e[ji], [E, H], without the E × (H · out_channels) array of W_e e[ji]."""
+        if edge_attr is None:
+            raise ValueError(
+                f"edge_attr must be given: the layer was made with edge_dim={self.edge_dim}"
+            )
+        if edge_attr.dim() != 2 or edge_attr.shape[1] != self.edge_dim:
+            raise ValueError(
+                f"edge_attr must have shape [num_edges, edge_dim] = ({adj.num_edges},"
+                f" {self.edge_dim}), got {tuple(edge_attr.shape)}"
+            )
+        weight = self.lin_edge.weight.reshape(self.heads, self.out_channels, -1)
+        return F.linear(edge_attr, (weight * self.att_edge.reshape(self.heads, -1, 1)).sum(1))
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"

@@ -1,0 +1,231 @@
+"""MessagePassing: the base of layers whose message is written in plain PyTorch, and runs fused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import ops
+from ._blocks import Run, WholeRows, in_blocks, join
+from ._errors import unknown_choice
+from ._lazy import EdgeTensor, fused
+from ._memo import is_tracing
+from ._resolve import as_adjacency
+from .adjacency import Adjacency
+from .features import SparseFeatures
+from .graph import Graph
+from .ops.segment import REDUCES
+
+Rows = Tensor | dict[str, Tensor] | None
+
+
+class _Current(threading.local):
+    ptr: Tensor | None = None  # the rows of the edges that `message` sees
+    split: bool = False  # they may be parts of rows
+
+
+_current = _Current()
+
+
+class MessagePassing(nn.Module):
+    """Base class of layers that send a message along each edge and reduce them per destination.
+
+    out[i] = reduce over the edges j → i of message(src[j], dst[i], edge[ji])
+
+    Derive from it, write `message` in plain PyTorch as if the rows were gathered, and call
+    `propagate`. Messages that one operator can do are never gathered:
+
+    - `src`, and `src * edge` with one factor an edge or one an edge and head;
+    - `(src * dst).sum(-1)`, elementwise functions of it, and its `self.softmax`, alone or as the
+      factor of `src`.
+
+    Any other message runs on blocks of whole destinations, at most `block_bytes` in a gathered
+    operand, and is computed again in the backward pass: no layer holds an E×F array. `message` must
+    treat edges independently; a layer with BatchNorm in training mode runs as one block. So does
+    an unrecognised message under torch.compile, torch.export and torch.func.
+
+    Args:
+        reduce: 'sum', 'mean', 'max', 'min', 'mul', 'std', or a list of them, whose results are
+            joined in the last dimension. A destination without edges gets 0 ('mul': 1).
+
+    Raises:
+        ValueError: for an unknown reduce.
+
+    Paper: "Neural Message Passing for Quantum Chemistry", Gilmer et al., ICML 2017.
+
+    Example:
+        >>> class WeightedSum(MessagePassing):
+        ...     def forward(self, x, graph, edge_weight):
+        ...         return self.propagate(graph, src=x, edge=edge_weight)
+        ...     def message(self, src, dst, edge):
+        ...         return src * edge
+        >>> graph = Graph([[0, 1, 2], [2, 2, 0]], num_nodes=3)
+        >>> x, edge_weight = torch.eye(3), torch.tensor([1.0, 0.5, 2.0])
+        >>> WeightedSum("sum")(x, graph, edge_weight)
+        tensor([[0.0000, 0.0000, 2.0000],
+                [0.0000, 0.0000, 0.0000],
+                [1.0000, 0.5000, 0.0000]])
+    """
+
+    block_bytes: int = 16 * 2**20
+    """Bytes of one gathered operand in a block, for messages that do not run fused."""
+
+    def __init__(self, reduce: str | Sequence[str] = "sum"):
+        super().__init__()
+        names = (reduce,) if isinstance(reduce, str) else tuple(reduce)
+        for name in names:
+            if name not in REDUCES:
+                raise unknown_choice("reduce", name, REDUCES)
+        if not names:
+            raise ValueError(f"reduce must name at least one of {', '.join(REDUCES)}; got {reduce}")
+        self.reduce = names[0] if isinstance(reduce, str) else list(names)
+
+    def message(self, src: Any, dst: Any, edge: Any) -> Any:
+        """The message of each edge; by default the source's row.
+
+        Args:
+            src: rows of the sources, as given to `propagate` (a tensor or a dict of tensors).
+            dst: rows of the destinations; those of `src` when `propagate` got none.
+            edge: rows of the edges; a tensor [E] is presented as [E, 1].
+        """
+        return src
+
+    def propagate(
+        self,
+        graph: Graph | Adjacency | Tensor,
+        src: Rows = None,
+        dst: Rows = None,
+        edge: Rows = None,
+    ) -> Tensor:
+        """Run `message` on every edge and reduce.
+
+        Args:
+            graph: a Graph, an Adjacency, or an edge_index tensor over the rows of src.
+            src: node rows [num_src, …], or a dict of such tensors.
+            dst: node rows [num_dst, …] likewise; left out, those of src, when sources and
+                destinations are the same nodes.
+            edge: edge rows [E, …] in the user's order, likewise.
+
+        Returns:
+            [num_dst, …].
+
+        Raises:
+            TypeError: sparse features, or what is no tensor.
+            ValueError: tensors whose rows do not fit the graph.
+        """
+        nodes = next((t for t in (*_values(src), *_values(dst))), None)
+        if nodes is None:
+            raise TypeError("propagate needs src or dst: the rows that messages are made of")
+        _refuse_sparse("src", src)
+        _refuse_sparse("dst", dst)
+        adj = as_adjacency(graph, nodes, next(iter(_values(dst)), nodes))
+        if dst is None and adj.num_src == adj.num_dst:
+            dst = src
+        parts = {"src": src, "dst": dst, "edge": edge}
+        for side, rows in (("src", adj.num_src), ("dst", adj.num_dst), ("edge", adj.num_edges)):
+            parts[side] = _checked(side, parts[side], rows)
+        reduces = (self.reduce,) if isinstance(self.reduce, str) else tuple(self.reduce)
+
+        tracing = is_tracing()
+        try:
+            lazy = [_map(parts[side], _lazily(adj, side, tracing)) for side in parts]
+            message = self._call(lazy, adj.ptr, False)
+            results = [fused(message, adj, reduce) for reduce in reduces]
+            if all(result is not None for result in results):
+                return join(results)  # pyright: ignore[reportArgumentType]
+            if tracing:
+                message = message.gather() if isinstance(message, EdgeTensor) else message
+                return join([ops.segment_reduce(adj.ptr, message, reduce=r) for r in reduces])
+        except Exception:
+            # Not fused, or the user's code has no use for a lazy tensor: gathered tensors decide,
+            # and an error of the user's comes from them again.
+            if tracing:
+                raise
+        return self._in_blocks(adj, parts, reduces)
+
+    def softmax(self, scores: Any) -> Any:
+        """Softmax of scores [E] or [E, …] over the edges of each destination, inside `message`."""
+        if isinstance(scores, EdgeTensor):
+            adj = scores.adj
+            if scores.kind == "value":
+                return scores._as("value", ops.segment_softmax(adj.ptr, scores.tensor))
+            if scores.kind == "edge":
+                return scores._as("edge", ops.segment_softmax(adj.ptr, scores.tensor, eid=adj.eid))
+            return scores._leave(self.softmax, scores)
+        if _current.ptr is None:
+            raise RuntimeError("softmax is for use inside message, while propagate runs")
+        if _current.split:
+            raise WholeRows
+        return ops.segment_softmax(_current.ptr, scores)
+
+    def _call(self, parts: list[Any], ptr: Tensor, split: bool) -> Any:
+        before = _current.ptr, _current.split
+        _current.ptr, _current.split = ptr, split
+        try:
+            return self.message(*parts)
+        finally:
+            _current.ptr, _current.split = before
+
+    def _in_blocks(self, adj: Adjacency, parts: dict[str, Rows], reduces: tuple[str, ...]) -> Tensor:
+        flat = [(side, tensor) for side in parts for tensor in _values(parts[side])]
+        sides, tensors = [side for side, _ in flat], [tensor for _, tensor in flat]
+
+        def call(slices: list[Tensor], ptr: Tensor, split: bool) -> Tensor:
+            rest = iter(slices)
+            return self._call([_map(rows, lambda _: next(rest)) for rows in parts.values()], ptr, split)
+
+        return in_blocks(Run(adj, sides, call, reduces), tensors, self, self.block_bytes)
+
+
+def _lazily(adj: Adjacency, side: str, may_gather: bool) -> Any:
+    return lambda tensor: EdgeTensor(adj, side, tensor, None, may_gather)
+
+
+def _values(rows: Rows) -> list[Tensor]:
+    if rows is None:
+        return []
+    return list(rows.values()) if isinstance(rows, dict) else [rows]
+
+
+def _map(rows: Any, function: Any) -> Any:
+    if rows is None:
+        return None
+    if isinstance(rows, dict):
+        return {name: function(tensor) for name, tensor in rows.items()}
+    return function(rows)
+
+
+def _refuse_sparse(side: str, rows: Any) -> None:
+    for tensor in _values(rows):
+        sparse = isinstance(tensor, Tensor) and tensor.layout != torch.strided
+        if isinstance(tensor, SparseFeatures) or sparse:
+            raise TypeError(
+                f"{side} must be dense, got sparse features: messages are made of dense rows. Pass"
+                " x.to_dense(), or apply gnnlib.Linear first"
+            )
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{side} must be a tensor or a dict of tensors, got {type(tensor).__name__}"
+            )
+
+
+def _checked(side: str, rows: Rows, num_rows: int) -> Rows:
+    _refuse_sparse(side, rows)
+    kind = {"src": "source node", "dst": "destination node", "edge": "edge"}[side]
+    for tensor in _values(rows):
+        if tensor.dim() == 0 or tensor.shape[0] != num_rows:
+            raise ValueError(
+                f"{side} must have one row per {kind}: graph has {num_rows}, got {side} of shape"
+                f" {tuple(tensor.shape)}"
+            )
+        if side != "edge" and tensor.dim() < 2:
+            raise ValueError(
+                f"{side} must have shape [num_nodes, num_features], got {tuple(tensor.shape)}"
+            )
+    if side == "edge":
+        return _map(rows, lambda t: t.unsqueeze(-1) if t.dim() == 1 else t)
+    return rows

@@ -1,0 +1,42 @@
+"""The graph convolutional network."""
+
+from ..conv import GCNConv
+from ._stack import Stack, layer_widths
+
+
+class GCN(Stack):
+    """Layers of H' = ReLU(D^-1/2 (A + I)ᵀ D^-1/2 · dropout(H) · W), the last one without ReLU.
+
+    `model(x, graph, edge_weight=None)`: x [N, in_channels] → logits [N, out_channels].
+
+    Args:
+        in_channels: features of a node.
+        hidden_channels: features between the layers.
+        out_channels: outputs of a node, its classes.
+        num_layers: number of GCNConv layers.
+        dropout: probability that an input of a layer is dropped in training.
+
+    Raises:
+        ValueError: num_layers < 1, or dropout outside [0, 1).
+
+    From "Semi-Supervised Classification with Graph Convolutional Networks" (Kipf and Welling,
+    ICLR 2017).
+
+    Example:
+        >>> import torch
+        >>> from gnnlib import Graph
+        >>> graph = Graph(torch.tensor([[0, 1], [1, 2]]), x=torch.randn(3, 4))
+        >>> GCN(4, 16, 2)(graph.x, graph).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        num_layers: int = 2,
+        dropout: float = 0.5,
+    ):
+        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers)
+        super().__init__([GCNConv(a, b) for a, b in widths], dropout)
