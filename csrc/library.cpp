@@ -26,6 +26,8 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
   m.def("segment_expand(Tensor ptr, Tensor? eid, Tensor x, SymInt num_edges) -> Tensor");
   m.def("segment_softmax(Tensor ptr, Tensor? eid, Tensor scores) -> Tensor");
   m.def("segment_softmax_backward(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor");
+  // dropout
+  m.def("edge_dropout(Tensor x, Tensor? eid, float p, Tensor seed) -> Tensor");
   // scatter
   m.def("gather_rows(Tensor x, Tensor index) -> Tensor");
   m.def("scatter(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor");
@@ -45,7 +47,7 @@ STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
   for (const char* name :
        {"coo_to_csr", "csr_transpose", "csr_add_loops", "spmm", "spmm_arg", "spmm_arg_backward",
         "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax",
-        "segment_softmax_backward", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
+        "segment_softmax_backward", "edge_dropout", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
     m.impl(name, without_cuda);
   }
 }

@@ -8,14 +8,16 @@ pseudo-rows, whose results are reduced once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from . import ops
+from ._capture import Outside, leaf_of, sees_all, writable
+from ._memo import is_tracing
 from .adjacency import Adjacency
 
 SPLITTABLE = ("sum", "mean", "max", "min", "mul")
@@ -72,7 +74,8 @@ class Run:
     Args:
         adj: the edges.
         sides: for each tensor, whether its rows are those of 'src', 'dst' or 'edge'.
-        call: message(tensors of the slice, ptr of the slice, whether rows are split) -> [e, …].
+        module: the user's module.
+        message: (module, tensors of the slice, ptr of the slice, whether rows are split) -> [e, …].
         reduces: the reducers whose results are joined in the last dimension.
     """
 
@@ -80,12 +83,14 @@ class Run:
         self,
         adj: Adjacency,
         sides: list[str],
-        call: Callable[[list[Tensor], Tensor, bool], Tensor],
+        module: nn.Module,
+        message: Callable[[Any, list[Tensor], Tensor, bool], Any],
         reduces: tuple[str, ...],
     ):
         self.adj = adj
         self.sides = sides
-        self.call = call
+        self.module = module
+        self.message = message
         self.reduces = reduces
 
     def index(self, side: str, begin: int, end: int) -> Tensor | None:
@@ -94,55 +99,73 @@ class Run:
         rows = {"src": adj.col, "dst": adj.row, "edge": adj.eid}[side]
         return None if rows is None else rows[begin:end]
 
-    def gather(self, tensors: list[Tensor], begin: int, end: int) -> list[Tensor]:
+    def gather(self, tensors: Sequence[Tensor], begin: int, end: int) -> list[Tensor]:
         out = []
         for side, tensor in zip(self.sides, tensors, strict=True):
             index = self.index(side, begin, end)
-            out.append(tensor[begin:end] if index is None else ops.gather_rows(tensor, index))
+            # A copy in either case: the user's code may write into it.
+            rows = tensor[begin:end].clone() if index is None else ops.gather_rows(tensor, index)
+            out.append(rows)
         return out
 
-    def reduce(self, ptr: Tensor, message: Tensor, reduces: tuple[str, ...]) -> Tensor:
-        return join([ops.segment_reduce(ptr, message, reduce=reduce) for reduce in reduces])
+    def call(self, edges: list[Tensor], ptr: Tensor, split: bool) -> Tensor:
+        """The user's message on gathered rows."""
+        num_edges = edges[0].shape[0]
+        message = self.message(self.module, edges, ptr, split)
+        if not isinstance(message, Tensor):
+            raise TypeError(f"message must return a tensor, got {type(message).__name__}")
+        if message.dim() == 0 or message.shape[0] != num_edges:
+            raise ValueError(
+                f"message must return one row per edge: it was given {num_edges} edges and returned"
+                f" shape {tuple(message.shape)}"
+            )
+        return message
 
     def whole(self, tensors: list[Tensor]) -> Tensor:
         """All edges at once, under torch's own autograd."""
-        message = self.call(self.gather(tensors, 0, self.adj.num_edges), self.adj.ptr, False)
-        return self.reduce(self.adj.ptr, check_message(message, self.adj.num_edges), self.reduces)
+        ptr = self.adj.ptr
+        message = self.call(self.gather(tensors, 0, self.adj.num_edges), ptr, False)
+        return join([ops.segment_reduce(ptr, message, reduce=r) for r in self.reduces])
+
+    def freeze(self, captured: list[Tensor]) -> Run:
+        """The same run for later, when the module's attributes may be others.
+
+        Results of layers among them that the message did not take would keep whole graphs alive.
+        """
+        frozen = object.__new__(type(self.module))
+        taken = {id(t) for t in captured}
+        for name, value in self.module.__dict__.items():
+            if isinstance(value, Tensor) and value.grad_fn is not None and id(value) not in taken:
+                continue
+            frozen.__dict__[name] = value.copy() if name in ("_parameters", "_buffers") else value
+        return Run(self.adj, self.sides, frozen, self.message, self.reduces)
 
 
-def join(results: list[Tensor]) -> Tensor:
-    return results[0] if len(results) == 1 else torch.cat(results, -1)
+def join(results: Sequence[Tensor]) -> Tensor:
+    """The results of several reducers, in the last dimension: [N, D] each, or [N]."""
+    if len(results) == 1:
+        return results[0]
+    results = list(results)
+    return torch.stack(results, -1) if results[0].dim() == 1 else torch.cat(results, -1)
 
 
-def check_message(message: Any, num_edges: int) -> Tensor:
-    if not isinstance(message, Tensor):
-        raise TypeError(f"message must return a tensor, got {type(message).__name__}")
-    if message.dim() == 0 or message.shape[0] != num_edges:
-        raise ValueError(
-            f"message must return one row per edge: it was given {num_edges} edges and returned"
-            f" shape {tuple(message.shape)}"
-        )
-    return message
-
-
-def in_blocks(run: Run, tensors: list[Tensor], module: nn.Module, block_bytes: int) -> Tensor:
+def in_blocks(run: Run, tensors: list[Tensor], block_bytes: int) -> Tensor:
     """The reduced message, with at most block_bytes in a gathered operand of a block."""
+    if is_tracing() or _couples_edges(run.module):
+        return run.whole(tensors)
     widest = max((t[:1].numel() * t.element_size() for t in tensors if t.shape[0]), default=1)
     max_edges = max(1, block_bytes // max(1, widest))
-    one_block = _couples_edges(module)
-    if one_block or run.adj.num_edges <= max_edges and not torch.is_grad_enabled():
-        return run.whole(tensors)
-    captured: list[Tensor] = []
     if torch.is_grad_enabled():
-        found = _find_captured(run, tensors)
-        if found is None:
-            return run.whole(tensors)
-        captured = found
+        one_block = not _sees_all(run, tensors)
+    else:
+        one_block = run.adj.num_edges <= max_edges
+    if one_block:
+        return run.whole(tensors)
     split = all(reduce in SPLITTABLE for reduce in run.reduces)
     try:
-        return _run_plan(run, tensors, captured, max_edges, split)
+        return _run_plan(run, tensors, max_edges, split)
     except WholeRows:
-        return _run_plan(run, tensors, captured, max_edges, False)
+        return _run_plan(run, tensors, max_edges, False)
 
 
 def _couples_edges(module: nn.Module) -> bool:
@@ -151,202 +174,180 @@ def _couples_edges(module: nn.Module) -> bool:
     return any(isinstance(m, batch_norm) and m.training for m in module.modules())
 
 
-def _run_plan(
-    run: Run, tensors: list[Tensor], captured: list[Tensor], max_edges: int, split: bool
-) -> Tensor:
+def _run_plan(run: Run, tensors: list[Tensor], max_edges: int, split: bool) -> Tensor:
     adj = run.adj
     plan = adj.memo(("blocks", max_edges, split), lambda: make_plan(adj, max_edges, split))
-    if plan.rows_ptr is None:
-        return _Blocks.apply(run, plan, run.reduces, len(tensors), *tensors, *captured)
-    results = []
-    for reduce in run.reduces:  # one after the other: each has its own second step
-        partial = "sum" if reduce == "mean" else reduce
-        rows = _Blocks.apply(run, plan, (partial,), len(tensors), *tensors, *captured)
-        out = ops.segment_reduce(plan.rows_ptr, rows, reduce=partial)
-        if reduce == "mean":
-            count = adj.ptr.diff().clamp(min=1).to(out.dtype)
-            out = out / count.reshape((-1,) + (1,) * (out.dim() - 1))
-        results.append(out)
+    reduces = run.reduces
+    if plan.rows_ptr is not None:  # a mean of means is no mean
+        reduces = tuple("sum" if reduce == "mean" else reduce for reduce in reduces)
+    modes = _Modes(tensors)
+    outside = Outside() if torch.is_grad_enabled() else None
+    with torch.no_grad():
+        results = _forward(run, plan, reduces, tensors, outside)
+    if outside is not None:
+        captured = outside.tensors
+        saved = _Saved(run.freeze(captured), plan, reduces, modes, len(tensors), captured)
+        results = _Blocks.apply(saved, results, *tensors, *captured)
+    if plan.rows_ptr is not None:
+        results = [
+            _join_parts(adj, plan.rows_ptr, parts, reduce)
+            for parts, reduce in zip(results, run.reduces, strict=True)
+        ]
     return join(results)
 
 
-class _Watch(TorchFunctionMode):
-    """Notes the tensors with gradient that the user's code takes from outside.
-
-    They are those that are no argument of the message, and no result of a node of the autograd
-    graph made since: such nodes count up from `start`.
-    """
-
-    def __init__(self, arguments: list[Tensor], start: int):
-        super().__init__()
-        self.arguments = {id(t) for t in arguments}
-        self.start = start
-        self.captured: dict[int, Tensor] = {}
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        for value in _tensors_in((args, kwargs)):
-            if not value.requires_grad or id(value) in self.arguments:
-                continue
-            if value.grad_fn is None or value.grad_fn._sequence_nr() < self.start:
-                self.captured[id(value)] = value
-        return func(*args, **kwargs)
+def _join_parts(adj: Adjacency, rows_ptr: Tensor, parts: Tensor, reduce: str) -> Tensor:
+    """The result of each row from those of its pseudo-rows (for a mean: from their sums)."""
+    if reduce != "mean":
+        return ops.segment_reduce(rows_ptr, parts, reduce=reduce)
+    out = ops.segment_reduce(rows_ptr, parts, reduce="sum")
+    count = adj.ptr.diff().clamp(min=1).to(out.dtype)
+    return out / count.reshape((-1,) + (1,) * (out.dim() - 1))
 
 
-def _tensors_in(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors_in(item)
-
-
-def _find_captured(run: Run, tensors: list[Tensor]) -> list[Tensor] | None:
-    """The tensors with gradient that `message` uses besides its arguments, seen on one edge.
-
-    None when its graph reaches a tensor that was not seen: then only torch's own autograd, over all
-    edges at once, is sure to be right.
-    """
+def _sees_all(run: Run, tensors: list[Tensor]) -> bool:
+    """Whether the gradients of all that the message takes can be found, judged on one edge."""
     end = min(1, run.adj.num_edges)
     ptr = torch.tensor([0, end], dtype=run.adj.ptr.dtype, device=run.adj.device)
-    with torch.random.fork_rng(_rng_devices(tensors)), torch.enable_grad():
-        marker = torch.zeros((), requires_grad=True) * 1
-        assert marker.grad_fn is not None
-        start = marker.grad_fn._sequence_nr()
-        edges = _leaves(run.gather([t.detach() for t in tensors], 0, end), tensors)
-        with _Watch(edges, start) as watch:
-            message = run.call(edges, ptr, False)
-    captured = list(watch.captured.values())
-    known = {id(t) for t in (*edges, *captured)}
-    known_nodes = {t.grad_fn for t in captured if t.grad_fn is not None}
-    pending = [message.grad_fn] if isinstance(message, Tensor) and message.grad_fn else []
-    seen = set()
-    while pending:
-        node = pending.pop()
-        if node in seen or node in known_nodes:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if leaf is not None:
-            if id(leaf) not in known:
-                return None
-        elif node._sequence_nr() < start:
-            return None
-        else:
-            pending += [following for following, _ in node.next_functions if following]
-    return captured
+    edges = _leaves(run.gather([t.detach() for t in tensors], 0, end), tensors)
+    with torch.random.fork_rng(_rng_devices(tensors)):
+        return sees_all(lambda rows: run.call(rows, ptr, False), edges)
 
 
-def _leaves(edges: list[Tensor], originals: Any) -> list[Tensor]:
+def _leaves(edges: list[Tensor], originals: Sequence[Tensor]) -> list[Tensor]:
     return [
-        edge.detach().requires_grad_(original.requires_grad)
+        leaf_of(edge) if original.requires_grad else edge
         for edge, original in zip(edges, originals, strict=True)
     ]
 
 
-def _rng_devices(tensors: list[Tensor]) -> list[torch.device]:
+def _rng_devices(tensors: Sequence[Tensor]) -> list[torch.device]:
     return list({t.device for t in tensors if t.is_cuda})
 
 
 class _Modes:
     """The random state and autocast of the forward pass, for running the message again."""
 
-    def __init__(self, tensors: Any):
+    def __init__(self, tensors: Sequence[Tensor]):
         self.devices = _rng_devices(tensors)
         self.cpu = torch.get_rng_state()
         self.cuda = [torch.cuda.get_rng_state(device) for device in self.devices]
-        self.device = tensors[0].device.type if tensors else "cpu"
+        self.device = tensors[0].device.type
         self.enabled = torch.is_autocast_enabled(self.device)
         self.dtype = torch.get_autocast_dtype(self.device)
 
-    def autocast(self) -> Any:
-        return torch.autocast(self.device, dtype=self.dtype, enabled=self.enabled)
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        with (
+            torch.random.fork_rng(self.devices),
+            torch.autocast(self.device, dtype=self.dtype, enabled=self.enabled),
+        ):
+            torch.set_rng_state(self.cpu)
+            for device, state in zip(self.devices, self.cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield
 
-    def rewind(self) -> None:
-        torch.set_rng_state(self.cpu)
-        for device, state in zip(self.devices, self.cuda, strict=True):
-            torch.cuda.set_rng_state(state, device)
+
+class _Saved(NamedTuple):
+    """What the backward pass needs besides the tensors."""
+
+    run: Run
+    plan: Plan
+    reduces: tuple[str, ...]
+    modes: _Modes
+    num_tensors: int
+    captured: list[Tensor]  # the very objects that the user's code takes
 
 
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, run: Run, plan: Plan, reduces, num_tensors: int, *tensors: Tensor):
-        ctx.run, ctx.plan, ctx.reduces, ctx.num_tensors = run, plan, reduces, num_tensors
-        ctx.modes = _Modes(tensors)
+    def forward(ctx, saved: _Saved, results: list[Tensor], *tensors: Tensor):
+        ctx.saved = saved
         ctx.save_for_backward(*tensors)
-        out = None
-        for block in plan.blocks:
-            edges = run.gather(list(tensors[:num_tensors]), block.begin, block.end)
-            part = _reduce_block(run, plan, block, edges, reduces)
-            if out is None:
-                out = part.new_empty((plan.ptr.shape[0] - 1,) + part.shape[1:])
-            out[block.first : block.last] = part
-        return out
+        return tuple(results)
 
     @staticmethod
-    def backward(ctx, grad):  # pyright: ignore[reportIncompatibleMethodOverride]
-        run, plan, num_tensors = ctx.run, ctx.plan, ctx.num_tensors
-        tensors = list(ctx.saved_tensors)
-        wanted = list(ctx.needs_input_grad[4:])
-        with torch.random.fork_rng(ctx.modes.devices), ctx.modes.autocast():
-            ctx.modes.rewind()
-            if torch.is_grad_enabled():  # a second gradient: everything at once, with its graph
-                grads = _grads_with_graph(run, plan, ctx.reduces, tensors, num_tensors, wanted, grad)
-            else:
-                grads = _grads(run, plan, ctx.reduces, tensors, num_tensors, wanted, grad)
-        return (None,) * 4 + tuple(grads)
+    def backward(ctx, *grads):
+        wanted = [n for n, want in enumerate(ctx.needs_input_grad[2:]) if want]
+        # Where a second gradient may follow, all blocks together, with their graph.
+        compute = _grads_with_graph if torch.is_grad_enabled() else _grads
+        with ctx.saved.modes.again():
+            found = dict(zip(wanted, compute(ctx.saved, ctx.saved_tensors, wanted, grads)))
+        return None, None, *(found.get(n) for n in range(len(ctx.saved_tensors)))
 
 
-def _reduce_block(run: Run, plan: Plan, block: Block, edges, reduces) -> Tensor:
+def _results(
+    run: Run, plan: Plan, reduces: tuple[str, ...], block: Block, edges: list[Tensor], outside: Any
+) -> list[Tensor]:
+    """The reduced messages of a block, one tensor a reducer."""
     ptr = plan.ptr[block.first : block.last + 1] - block.begin
-    message = run.call(edges, ptr, plan.rows_ptr is not None)
-    return run.reduce(ptr, check_message(message, block.end - block.begin), reduces)
+    with outside or nullcontext():
+        message = run.call(edges, ptr, plan.rows_ptr is not None)
+    return [ops.segment_reduce(ptr, message, reduce=reduce) for reduce in reduces]
 
 
-def _grads(run, plan, reduces, tensors, num_tensors, wanted, grad) -> list[Tensor | None]:
-    inputs, captured = tensors[:num_tensors], tensors[num_tensors:]
-    totals: list[Tensor | None] = [
-        torch.zeros(t.shape, dtype=_wide(t.dtype), device=t.device) if want else None
-        for t, want in zip(tensors, wanted, strict=True)
+def _forward(
+    run: Run, plan: Plan, reduces: tuple[str, ...], tensors: Sequence[Tensor], outside: Any
+) -> list[Tensor]:
+    results: list[Tensor] = []
+    for block in plan.blocks:
+        edges = run.gather(tensors, block.begin, block.end)
+        parts = _results(run, plan, reduces, block, edges, outside)
+        if not results:
+            num_rows = plan.ptr.shape[0] - 1
+            results = [part.new_empty((num_rows, *part.shape[1:])) for part in parts]
+        for result, part in zip(results, parts, strict=True):
+            result[block.first : block.last] = part
+    return results
+
+
+def _grads(saved: _Saved, tensors, wanted: list[int], grads) -> list[Tensor]:
+    """The gradients of tensors[n] for each n of wanted, block by block."""
+    run, plan, num_tensors = saved.run, saved.plan, saved.num_tensors
+    inputs = tensors[:num_tensors]
+    stand_ins = [leaf_of(t) for t in tensors[num_tensors:]]
+    outside = Outside(saved.captured, stand_ins)
+    totals = [
+        torch.zeros(tensors[n].shape, dtype=_wide(tensors[n].dtype), device=tensors[n].device)
+        for n in wanted
     ]
     for block in plan.blocks:
         with torch.enable_grad():
-            edges = _leaves(run.gather([t.detach() for t in inputs], block.begin, block.end), inputs)
-            part = _reduce_block(run, plan, block, edges, reduces)
-            leaves = [t for t, want in zip((*edges, *captured), wanted, strict=True) if want]
-        if not part.requires_grad:
-            continue
-        found = iter(
-            torch.autograd.grad(part, leaves, grad[block.first : block.last], allow_unused=True)
-        )
-        for n, total in enumerate(totals):
-            part_grad = next(found) if total is not None else None
-            if total is None or part_grad is None:
+            edges = run.gather([t.detach() for t in inputs], block.begin, block.end)
+            leaves = _leaves(edges, inputs)
+            parts = _results(run, plan, saved.reduces, block, writable(leaves), outside)
+        part_grads = [grad[block.first : block.last] for grad in grads]
+        found = _autograd(parts, [(leaves + stand_ins)[n] for n in wanted], part_grads)
+        for n, total, grad in zip(wanted, totals, found, strict=True):
+            if grad is None:
                 continue
             if n >= num_tensors:
-                total += part_grad
+                total += grad
                 continue
             index = run.index(run.sides[n], block.begin, block.end)
             if run.sides[n] != "edge":
-                ops.scatter_add_(total, part_grad, index)
+                ops.scatter_add_(total, grad, index)
             elif index is None:
-                total[block.begin : block.end] = part_grad
+                total[block.begin : block.end] = grad
             else:
-                total[index] = part_grad.to(total.dtype)
-    return [None if g is None else g.to(t.dtype) for g, t in zip(totals, tensors, strict=True)]
+                total[index] = grad.to(total.dtype)
+    return [total.to(tensors[n].dtype) for n, total in zip(wanted, totals, strict=True)]
 
 
-def _grads_with_graph(run, plan, reduces, tensors, num_tensors, wanted, grad):
-    num_edges = run.adj.num_edges
-    edges = run.gather(tensors[:num_tensors], 0, num_edges)
-    message = run.call(edges, plan.ptr, plan.rows_ptr is not None)
-    out = run.reduce(plan.ptr, check_message(message, num_edges), reduces)
-    leaves = [t for t, want in zip(tensors, wanted, strict=True) if want]
-    found = iter(torch.autograd.grad(out, leaves, grad, create_graph=True, allow_unused=True))
-    return [next(found) if want else None for want in wanted]
+def _grads_with_graph(saved: _Saved, tensors, wanted: list[int], grads) -> Sequence[Tensor | None]:
+    views = [t.view_as(t) if n in wanted else t for n, t in enumerate(tensors)]
+    inputs, stand_ins = views[: saved.num_tensors], views[saved.num_tensors :]
+    outside = Outside(saved.captured, stand_ins)
+    results = _forward(saved.run, saved.plan, saved.reduces, inputs, outside)
+    return _autograd(results, [views[n] for n in wanted], grads, create_graph=True)
+
+
+def _autograd(outputs, inputs, grads, create_graph: bool = False) -> Sequence[Tensor | None]:
+    pairs = [(out, g) for out, g in zip(outputs, grads, strict=True) if out.requires_grad]
+    if not pairs:
+        return [None] * len(inputs)
+    outputs, grads = zip(*pairs)
+    return torch.autograd.grad(outputs, inputs, grads, create_graph=create_graph, allow_unused=True)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

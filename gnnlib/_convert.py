@@ -94,13 +94,12 @@ def as_weight(values: Tensor) -> Tensor:
 
 
 def from_numpy(array: Any) -> Tensor:
-    """A tensor that shares the array's memory where torch can (writable, native byte order)."""
+    """A tensor that shares the array's memory, where that may be written to."""
     import numpy as np
 
     if array.dtype.kind not in "biuf":
         raise TypeError(f"values must be numbers, got dtype {array.dtype}")
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return torch.from_numpy(np.require(native, requirements="W"))
+    return torch.from_numpy(np.require(array, requirements="W"))
 
 
 def is_scipy_sparse(value: Any) -> bool:

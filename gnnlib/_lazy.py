@@ -165,7 +165,11 @@ class EdgeTensor:
     __truediv__, __rtruediv__ = _operator("__truediv__"), _operator("__rtruediv__")
     __matmul__, __rmatmul__ = _operator("__matmul__"), _operator("__rmatmul__")
     __pow__, __rpow__ = _operator("__pow__"), _operator("__rpow__")
-    __neg__, __abs__, __invert__ = _operator("__neg__"), _operator("__abs__"), _operator("__invert__")
+    __neg__, __abs__, __invert__ = (
+        _operator("__neg__"),
+        _operator("__abs__"),
+        _operator("__invert__"),
+    )
     __lt__, __le__ = _operator("__lt__"), _operator("__le__")
     __gt__, __ge__ = _operator("__gt__"), _operator("__ge__")
     __eq__, __ne__ = _operator("__eq__"), _operator("__ne__")
@@ -246,6 +250,4 @@ def fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
     weight = factor.tensor.flatten(1) if rows.dim() == 3 else factor.tensor
     weight = weight.squeeze(1) if weight.shape[1] == 1 else weight
     eid = adj.eid if factor.kind == "edge" else None
-    return ops.spmm(
-        adj.ptr, adj.col, rows, weight, eid=eid, reduce=reduce, transpose=adj.transpose
-    )
+    return ops.spmm(adj.ptr, adj.col, rows, weight, eid=eid, reduce=reduce, transpose=adj.transpose)

@@ -88,9 +88,7 @@ def as_features(x: Any) -> Any:
         if x.layout != torch.strided:
             return SparseFeatures.from_torch(x)
         if x.dim() < 2:
-            raise ValueError(
-                f"x must have shape [num_nodes, num_features], got {tuple(x.shape)}"
-            )
+            raise ValueError(f"x must have shape [num_nodes, num_features], got {tuple(x.shape)}")
         if not x.is_floating_point():
             raise TypeError(f"x must be a floating tensor, got {x.dtype}: use x.float()")
         return x
@@ -108,10 +106,14 @@ def _from_edge_index(edge_index: Tensor, num_src: int, num_dst: int) -> Adjacenc
     key = (edge_index._version, num_src, num_dst)
     kept = _adjacencies.get(edge_index)
     if kept is None or kept[0] != key:
-        sizes = {"num_nodes": num_src} if num_src == num_dst else {
-            "num_src": num_src,
-            "num_dst": num_dst,
-        }
+        sizes = (
+            {"num_nodes": num_src}
+            if num_src == num_dst
+            else {
+                "num_src": num_src,
+                "num_dst": num_dst,
+            }
+        )
         kept = key, Adjacency.from_edge_index(edge_index, **sizes)
         _adjacencies[edge_index] = kept
     return kept[1]

@@ -79,38 +79,40 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def load(path: str | PathLike[str], device: Any) -> Any:
     from safetensors import SafetensorError, safe_open
 
-    tensors: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt", device=str(torch.device(device))) as file:
             header = (file.metadata() or {}).get("gnnlib")
             if header is None:
-                raise GraphFileError(f"{path} is a safetensors file, but not of a gnnlib graph")
-            for name in file.keys():  # noqa: SIM118 (file is no mapping)
-                tensors[name] = file.get_tensor(name)
-        return _build(json.loads(header), tensors)
-    except GraphFileError:
-        raise
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise GraphFileError(f"{path} is not a readable gnnlib graph: {error}") from None
+                raise GraphFileError("it is a safetensors file, but not of a graph")
+            names = file.keys()
+            return _build(json.loads(header), {name: file.get_tensor(name) for name in names})
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise GraphFileError(f"{path} is not a readable gnnlib graph: {what}") from None
 
 
-def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
+def _build(header: Any, tensors: dict[str, Tensor]) -> Any:
     from .batch import Batch
     from .graph import Graph
 
+    if not isinstance(header, dict) or not isinstance(header.get("sparse"), dict):
+        raise GraphFileError("its header is damaged")
     if header["format"] != FORMAT:
-        raise GraphFileError(
-            f"the file has format {header['format']}, this version of gnnlib reads {FORMAT}"
-        )
+        raise GraphFileError(f"it has format {header['format']}, this gnnlib reads {FORMAT}")
+    classes = {"Graph": Graph, "Batch": Batch}
+    if header["class"] not in classes:
+        raise GraphFileError(f"it holds a {header['class']!r}")
+
     adj = {part: tensors.pop(f"adj.{part}", None) for part in ("ptr", "col", "eid")}
     named: dict[str, Any] = {}
     for name, columns in header["sparse"].items():
         ptr, col, values = (tensors.pop(f"{name}.{part}") for part in ("ptr", "col", "values"))
         named[name] = SparseFeatures(Adjacency(ptr, col, columns), values)
     named.update(tensors)
-    cls = {"Graph": Graph, "Batch": Batch}[header["class"]]
-    graph = cls(num_nodes=header["num_nodes"], **named)
+    graph = classes[header["class"]](num_nodes=header["num_nodes"], **named)
     if adj["ptr"] is not None and adj["col"] is not None:
-        graph._kept["adj"] = Adjacency(adj["ptr"], adj["col"], graph.num_nodes, adj["eid"])
-        graph.validate()
+        kept = Adjacency(adj["ptr"], adj["col"], eid=adj["eid"])
+        if kept.num_src != graph.num_nodes or not torch.equal(kept.edge_index, graph.edge_index):
+            raise GraphFileError("its adjacency is not that of its edges")
+        graph._kept["adj"] = kept
     return graph

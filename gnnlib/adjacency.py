@@ -78,10 +78,11 @@ class Adjacency:
         self._set(ptr, col, num_src, None if eid is None else eid.to(dtype).contiguous())
 
     def _set(self, ptr: Tensor, col: Tensor, num_src: int, eid: Tensor | None) -> None:
-        for name, value in (
-            ("ptr", ptr), ("col", col), ("num_src", num_src), ("eid", eid), ("_memo", {}),
-        ):  # fmt: skip
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "ptr", ptr)
+        object.__setattr__(self, "col", col)
+        object.__setattr__(self, "num_src", num_src)
+        object.__setattr__(self, "eid", eid)
+        object.__setattr__(self, "_memo", {})
 
     @classmethod
     def _make(cls, ptr: Tensor, col: Tensor, num_src: int, eid: Tensor | None) -> Adjacency:

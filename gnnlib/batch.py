@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import _concat, _pytree
-from ._levels import level_of
+from ._levels import check_name, level_of
 from .adjacency import Adjacency
 from .features import SparseFeatures
 from .graph import Graph, flatten, unflatten
@@ -162,6 +162,8 @@ def _check_alike(graphs: Sequence[Graph]) -> None:
         if not isinstance(graph, Graph):
             raise TypeError(f"graphs must hold Graphs, got {type(graph).__name__} at {k}")
     wanted = {name: _kind(value) for name, value in graphs[0].items()}
+    for name in wanted:
+        check_name(name, Batch)
     for k, graph in enumerate(graphs):
         if graph.device != graphs[0].device:
             raise ValueError(

@@ -304,7 +304,7 @@ class Graph:
     def to(
         self, device: Any = None, dtype: torch.dtype | None = None, *, non_blocking: bool = False
     ) -> Any:
-        """The graph on a device, its floating tensors in a dtype, or both.
+        """The graph on a device, its floating tensors in a dtype, or both; itself if it is.
 
         Integer and bool tensors keep their dtype. `graph.to(torch.float64)` is understood too.
         """
@@ -327,9 +327,11 @@ class Graph:
     def _map(self, move: Callable[[Any], Any]) -> Any:
         """The graph with each tensor moved; its adjacency too, if the edges moved."""
         edge_index, kept = move(self.edge_index), self._kept
+        tensors = {name: move(value) for name, value in self._tensors.items()}
         if edge_index is not self.edge_index:
             kept = {"adj": self.adj._map(move)} if "adj" in self._kept else {}
-        tensors = {name: move(value) for name, value in self._tensors.items()}
+        elif all(tensors[name] is value for name, value in self._tensors.items()):
+            return self
         graph_ptr = None if self._graph_ptr is None else move(self._graph_ptr)
         return self._make(edge_index, self.num_nodes, tensors, graph_ptr, kept)
 

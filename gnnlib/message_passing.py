@@ -143,7 +143,7 @@ class MessagePassing(nn.Module):
         except Exception:
             # Not fused, or the user's code has no use for a lazy tensor: gathered tensors decide,
             # and an error of the user's comes from them again.
-            if tracing:
+            if torch.compiler.is_compiling():
                 raise
         return self._in_blocks(adj, parts, reduces)
 
@@ -170,15 +170,19 @@ class MessagePassing(nn.Module):
         finally:
             _current.ptr, _current.split = before
 
-    def _in_blocks(self, adj: Adjacency, parts: dict[str, Rows], reduces: tuple[str, ...]) -> Tensor:
+    def _in_blocks(
+        self, adj: Adjacency, parts: dict[str, Rows], reduces: tuple[str, ...]
+    ) -> Tensor:
         flat = [(side, tensor) for side in parts for tensor in _values(parts[side])]
         sides, tensors = [side for side, _ in flat], [tensor for _, tensor in flat]
 
-        def call(slices: list[Tensor], ptr: Tensor, split: bool) -> Tensor:
-            rest = iter(slices)
-            return self._call([_map(rows, lambda _: next(rest)) for rows in parts.values()], ptr, split)
+        forms = [_map(rows, lambda _: ()) for rows in parts.values()]  # no tensor is kept
 
-        return in_blocks(Run(adj, sides, call, reduces), tensors, self, self.block_bytes)
+        def message(module: Any, slices: list[Tensor], ptr: Tensor, split: bool) -> Any:
+            rest = iter(slices)
+            return module._call([_map(form, lambda _: next(rest)) for form in forms], ptr, split)
+
+        return in_blocks(Run(adj, sides, self, message, reduces), tensors, self.block_bytes)
 
 
 def _lazily(adj: Adjacency, side: str, may_gather: bool) -> Any:

@@ -34,7 +34,8 @@ def curves(
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("plots need matplotlib: pip install 'gnnlib[plot]'") from error
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.2))
+    figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.1, wspace=0.03)
     loss, accuracy = figure.subplots(1, 2)
     for axes, quantity, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
         _curve(axes, results, f"train_{quantity}", scale, TRAIN, "training")
@@ -47,7 +48,6 @@ def curves(
     accuracy.set_ylim(0, 102)
     accuracy.legend(frameon=False, loc="best", labelcolor=INK)
     figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1, wspace=0.03)
     if path is not None:
         figure.savefig(path, dpi=160)
     return figure

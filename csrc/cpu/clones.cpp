@@ -11,6 +11,7 @@
 #define GNNLIB_TILE 4
 #endif
 
+#include "dropout.h"
 #include "scatter.h"
 #include "sddmm.h"
 #include "segment.h"
@@ -33,6 +34,7 @@ const Kernels table = {
     expand,
     gather,
     scatter_add,
+    dropout,
 };
 
 }  // namespace gnnlib::cpu::GNNLIB_CLONE

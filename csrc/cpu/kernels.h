@@ -90,6 +90,18 @@ struct ScatterAddArgs {
   bool wide;
 };
 
+struct DropoutArgs {
+  const void* x;    // [E, heads]
+  const void* eid;  // null or [E]
+  void* out;
+  uint64_t seed;
+  uint32_t threshold;  // p · 2^24
+  double scale;
+  int64_t heads;
+  Dtype dtype;
+  bool wide;
+};
+
 // Each works on the rows [first, last), and writes to nothing outside them (arg_weight, sddmm and
 // the softmax: to the edges of these rows). gather: [first, last) of the index. scatter_add: only
 // edges whose index lies in [first, last).
@@ -104,6 +116,7 @@ struct Kernels {
   void (*expand)(const Csr&, const RowsArgs&, int64_t first, int64_t last);
   void (*gather)(const RowsArgs&, int64_t first, int64_t last);
   void (*scatter_add)(const ScatterAddArgs&, int64_t first, int64_t last);
+  void (*dropout)(const DropoutArgs&, int64_t first, int64_t last);
 };
 
 // The clone chosen for this processor.

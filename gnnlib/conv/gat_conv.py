@@ -133,8 +133,10 @@ class GATConv(nn.Module):
             in_order = scores_edge if adj.eid is None else ops.gather_rows(scores_edge, adj.eid)
             scores = scores + in_order
         alpha = ops.segment_softmax(adj.ptr, F.leaky_relu(scores, self.negative_slope))
-        dropped = F.dropout(alpha, self.dropout, self.training)
-        out = ops.spmm(adj.ptr, adj.col, source, dropped.to(source.dtype), transpose=adj.transpose)
+        weight = alpha
+        if self.training and self.dropout > 0:
+            weight = ops.edge_dropout(alpha, self.dropout, eid=adj.eid)
+        out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
             out = out + self.res(x[1] if isinstance(x, tuple) else x)

@@ -85,5 +85,7 @@ class GINConv(nn.Module):
         first = self.nn
         if isinstance(first, nn.Sequential) and len(first) > 0:
             first = first[0]
-        plain = isinstance(first, nn.Linear) and not (first._forward_hooks or first._forward_pre_hooks)
+        plain = isinstance(first, nn.Linear) and not (
+            first._forward_hooks or first._forward_pre_hooks
+        )
         return first if plain else None  # pyright: ignore[reportReturnType]

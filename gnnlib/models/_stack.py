@@ -39,16 +39,17 @@ class Stack(nn.Module):
         """
         given = {"edge_weight": edge_weight, "edge_attr": edge_attr}
         edge = {name: value for name, value in given.items() if value is not None}
-        for depth, conv in enumerate(self.convs):
-            if depth > 0:
-                x = self.activation(x)
-            x = conv(dropout(x, self.dropout, self.training), graph, **edge)
-        return x
+        first, *others = self.convs
+        h = first(dropout(x, self.dropout, self.training), graph, **edge)
+        for conv in others:
+            h = F.dropout(self.activation(h), self.dropout, self.training)
+            h = conv(h, graph, **edge)
+        return h
 
     def reset_parameters(self) -> None:
         """Draws every parameter anew."""
         for conv in self.convs:
-            conv.reset_parameters()
+            conv.reset_parameters()  # pyright: ignore[reportCallIssue]
 
 
 def layer_widths(inputs: int, hidden: int, outputs: int, num_layers: int) -> list[tuple[int, int]]:

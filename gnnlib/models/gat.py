@@ -1,5 +1,7 @@
 """The graph attention network."""
 
+from functools import partial
+
 from torch.nn import functional as F
 
 from ..conv import GATConv
@@ -23,9 +25,10 @@ class GAT(Stack):
         dropout: probability that an input of a layer, or an attention weight, is dropped in
             training.
         negative_slope: slope of the LeakyReLU in the attention scores.
+        edge_dim: features of `edge_attr`, which then takes part in every layer's scores.
 
     Raises:
-        ValueError: num_layers < 1, dropout outside [0, 1), or a number of heads < 1.
+        ValueError: num_layers < 1, dropout outside [0, 1), or heads < 1.
 
     From "Graph Attention Networks" (Veličković et al., ICLR 2018).
 
@@ -47,10 +50,11 @@ class GAT(Stack):
         output_heads: int = 1,
         dropout: float = 0.6,
         negative_slope: float = 0.2,
+        edge_dim: int | None = None,
     ):
-        attention = {"dropout": dropout, "negative_slope": negative_slope}
+        conv = partial(GATConv, dropout=dropout, negative_slope=negative_slope, edge_dim=edge_dim)
         widths = layer_widths(in_channels, heads * hidden_channels, out_channels, num_layers)
         *inner, last = widths
-        convs = [GATConv(a, hidden_channels, heads, **attention) for a, _ in inner]
-        convs.append(GATConv(*last, heads=output_heads, concat=False, **attention))
+        convs = [conv(a, hidden_channels, heads) for a, _ in inner]
+        convs.append(conv(*last, heads=output_heads, concat=False))
         super().__init__(convs, dropout, F.elu)

@@ -1,6 +1,7 @@
 """Graph operators on tensors: deterministic, differentiable twice, compiled for the CPU."""
 
 from .. import _extension as _extension  # the operators exist once this is imported
+from .dropout import edge_dropout as edge_dropout
 from .layout import coo_to_csr as coo_to_csr
 from .layout import csr_add_loops as csr_add_loops
 from .layout import csr_transpose as csr_transpose

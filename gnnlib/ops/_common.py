@@ -23,14 +23,33 @@ def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     )
 
 
+def requires_grad(tensor: Tensor) -> bool:
+    """Whether a gradient of `tensor` may be asked for. Inside vmap a tensor does not tell: what it
+    stands for may be tracked by a `torch.func.grad` outside, so under torch.func each may."""
+    return tensor.requires_grad or (
+        not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+    )
+
+
 def needs_grad(*tensors: Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    return torch.is_grad_enabled() and any(t is not None and requires_grad(t) for t in tensors)
+
+
+def check_ids(eid: Tensor | None, name: str, rows: Tensor) -> None:
+    """One edge id for each row; not while compiling, where sizes may be known by name alone."""
+    if eid is None or torch.compiler.is_compiling() or eid.shape[0] == rows.shape[0]:
+        return
+    raise ValueError(
+        f"{name} and eid must have one entry per edge: eid has {eid.shape[0]}, got {name} of shape"
+        f" {tuple(rows.shape)}"
+    )
 
 
 def transposed(
     ptr: Tensor, col: Tensor, eid: Tensor | None, num_src: int, transpose: Transpose
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """(t_ptr, t_row, t_pos, t_eid): the way back for a gradient. t_eid None stands for t_pos."""
+    check_ids(eid, "col", col)
     if transpose is None:
         transpose = csr_transpose(ptr, col, num_src)
     t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose

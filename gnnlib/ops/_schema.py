@@ -33,6 +33,8 @@ SCHEMAS = {
     "segment_expand": "(Tensor ptr, Tensor? eid, Tensor x, SymInt num_edges) -> Tensor",
     "segment_softmax": "(Tensor ptr, Tensor? eid, Tensor scores) -> Tensor",
     "segment_softmax_backward": ("(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor"),
+    # dropout
+    "edge_dropout": "(Tensor x, Tensor? eid, float p, Tensor seed) -> Tensor",
     # scatter
     "gather_rows": "(Tensor x, Tensor index) -> Tensor",
     "scatter": "(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor",

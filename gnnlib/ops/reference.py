@@ -154,7 +154,7 @@ def spmm_arg_weight(
     edge = position if eid is None else eid.long()
     won = arg[row] == position.reshape((-1,) + (1,) * (grad.dim() - 1))
     product = torch.where(won, grad[row] * x[column], 0).to(_accumulate_dtype(grad.dtype))
-    product = product.reshape(product.shape[: grad.dim() - 1] + (-1,)).sum(-1)
+    product = product.sum(-1)
     out = product.new_zeros((num_edges,) + product.shape[1:])
     return out.index_copy(0, edge, product).to(grad.dtype)
 
@@ -195,7 +195,7 @@ def segment_softmax(ptr: Tensor, eid: Tensor | None, scores: Tensor) -> Tensor:
     row, num_dst = _rows(ptr), ptr.numel() - 1
     position = torch.arange(row.numel(), device=ptr.device) if eid is None else eid.long()
     value = scores[position].to(_accumulate_dtype(scores.dtype))
-    flat = value.reshape(row.numel(), -1)
+    flat = value.flatten(1) if value.dim() > 1 else value.unsqueeze(1)
     index = row.unsqueeze(1).expand_as(flat)
     top = flat.new_full((num_dst, flat.shape[1]), -torch.inf)
     top = top.scatter_reduce(0, index, flat, "amax")
@@ -211,6 +211,27 @@ def segment_softmax_backward(ptr: Tensor, eid: Tensor | None, out: Tensor, grad:
     total = spmm(ptr, eid, None, None, weighted, "sum", None, None)
     spread = segment_expand(ptr, eid, total, out.shape[0])
     return (weighted - out * spread).to(out.dtype)
+
+
+# dropout -----------------------------------------------------------------------------------------
+
+
+def _shift_right(value: Tensor, bits: int) -> Tensor:
+    """The shift of an unsigned integer: no copies of the sign come in from the left."""
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def edge_dropout(x: Tensor, eid: Tensor | None, p: float, seed: Tensor) -> Tensor:
+    rows = torch.arange(x.shape[0], device=x.device) if eid is None else eid.long()
+    heads = x[:1].numel()
+    counter = rows.unsqueeze(1) * heads + torch.arange(heads, device=x.device)
+    # splitmix64 in int64 arithmetic, which wraps around; the constants as signed numbers.
+    z = seed.to(x.device) + (counter + 1) * -0x61C8864680B583EB
+    z = (z ^ _shift_right(z, 30)) * -0x40A7B892E31B1A47
+    z = (z ^ _shift_right(z, 27)) * -0x6B2FB644ECCEEE15
+    keep = _shift_right(z ^ _shift_right(z, 31), 40) >= int(p * 2**24)
+    wide = x.to(_accumulate_dtype(x.dtype)) * (1 / (1 - p))
+    return torch.where(keep.reshape(x.shape), wide, 0).to(x.dtype)
 
 
 # scatter -----------------------------------------------------------------------------------------
@@ -233,4 +254,4 @@ def scatter_arg(x: Tensor, index: Tensor, num_rows: int, reduce: str) -> tuple[T
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
-    out.index_add_(0, index.long(), x)
+    out.index_add_(0, index.long(), x.to(out.dtype))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
+from ._apply import apply
 from ._common import fold, needs_grad, per_row, refuse_batched_structure
 from .layout import coo_to_csr
 from .segment import multiply_backward
@@ -31,7 +32,7 @@ def gather_rows(x: Tensor, index: Tensor) -> Tensor:
         tensor([2., 2., 1.])
     """
     if needs_grad(x):
-        return _Gather.apply(x, index)
+        return apply(_Gather, x, index)
     return _gather_rows(x, index)
 
 
@@ -62,10 +63,10 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
             return _scatter_arg(x, index, num_rows, reduce)[0]
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
-        return _ScatterArg.apply(x, index, num_rows, reduce)[0]
+        return apply(_ScatterArg, x, index, num_rows, reduce)[0]
     if reduce == "mul":
-        return _ScatterMul.apply(x, index, num_rows)
-    return _Scatter.apply(x, index, num_rows, reduce)
+        return apply(_ScatterMul, x, index, num_rows)
+    return apply(_Scatter, x, index, num_rows, reduce)
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
@@ -82,7 +83,7 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
 
 def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
     if needs_grad(x):
-        return _Scatter.apply(x, index, num_rows, "sum")
+        return apply(_Scatter, x, index, num_rows, "sum")
     return _scatter(x, index, num_rows, "sum")
 
 

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
+from ._apply import apply
 from ._common import (
     Transpose,
     autocast,
     fold,
     needs_grad,
     refuse_batched_structure,
+    requires_grad,
     transposed,
     turned,
 )
@@ -69,18 +71,18 @@ def sddmm(
     if not needs_grad(a, b):
         return _sddmm(ptr, col, eid, a, b, op)
     back = (None,) * 4
-    if b.requires_grad:
+    if requires_grad(b):
         back = transposed(ptr, col, eid, b.shape[0], transpose)
     if a is b:
         b = b.view_as(b)  # torch.compile takes no tensor twice
     if op == "dot":
-        return _SddmmDot.apply(ptr, col, eid, a, b, *back)
-    return _Sddmm.apply(ptr, col, eid, a, b, op, *back)
+        return apply(_SddmmDot, ptr, col, eid, a, b, *back)
+    return apply(_Sddmm, ptr, col, eid, a, b, op, *back)
 
 
 def sddmm_dot(ptr, col, eid, a, b, *back) -> Tensor:
     if needs_grad(a, b):
-        return _SddmmDot.apply(ptr, col, eid, a, b, *back)
+        return apply(_SddmmDot, ptr, col, eid, a, b, *back)
     return _sddmm(ptr, col, eid, a, b, "dot")
 
 
@@ -161,4 +163,4 @@ def _(info, in_dims, ptr, col, eid, a, b, op):
     heads = b.shape[1:-1] if op == "dot" else b.shape[1:]
     last = -2 if op == "dot" else -1  # dot sums over the last dimension, which stays apart
     a = None if a is None else a.flatten(1, last)
-    return _sddmm(ptr, col, eid, a, b.flatten(1, last), op).reshape((-1,) + heads), 1
+    return _sddmm(ptr, col, eid, a, b.flatten(1, last), op).reshape(col.shape + heads), 1

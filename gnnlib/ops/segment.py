@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._common import counts, fold, needs_grad, per_row, refuse_batched_structure
+from ._apply import apply
+from ._common import check_ids, counts, fold, needs_grad, per_row, refuse_batched_structure
 
 REDUCES = ("sum", "mean", "max", "min", "mul", "std")
 
@@ -46,21 +47,17 @@ def segment_reduce(
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
     rows = _as_rows(x)
-    if eid is not None and eid.shape[0] != x.shape[0]:
-        raise ValueError(
-            f"x must have one row per edge: eid has {eid.shape[0]} entries, got x of shape"
-            f" {tuple(x.shape)}"
-        )
+    check_ids(eid, "x", x)
     if reduce == "std":
         out = _std(ptr, rows, eid)
     elif reduce in ("max", "min"):
-        out = _SegmentArg.apply(ptr, eid, rows, reduce)[0]
+        out = apply(_SegmentArg, ptr, eid, rows, reduce)[0]
     elif not needs_grad(x):
         out = _spmm(ptr, eid, None, None, rows, reduce, None, None)
     elif reduce == "mul":
-        out = _SegmentMul.apply(ptr, eid, rows)
+        out = apply(_SegmentMul, ptr, eid, rows)
     else:
-        out = _SegmentSum.apply(ptr, eid, rows, reduce)
+        out = apply(_SegmentSum, ptr, eid, rows, reduce)
     return out.reshape((ptr.shape[0] - 1,) + x.shape[1:])
 
 
@@ -83,7 +80,7 @@ def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None
         tensor([7., 7., 9.])
     """
     rows = _as_rows(x)
-    out = _SegmentExpand.apply(ptr, eid, rows, num_edges)
+    out = apply(_SegmentExpand, ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
 
 
@@ -107,7 +104,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
     if torch.is_autocast_enabled(scores.device.type) and scores.dtype != torch.float64:
         scores = scores.float()
     if needs_grad(scores):
-        return _SegmentSoftmax.apply(ptr, eid, scores)
+        return apply(_SegmentSoftmax, ptr, eid, scores)
     return _softmax(ptr, eid, scores)
 
 
@@ -129,7 +126,7 @@ def _std(ptr: Tensor, x: Tensor, eid: Tensor | None) -> Tensor:
 
 def _sum(ptr, eid, x, reduce="sum") -> Tensor:
     if needs_grad(x):
-        return _SegmentSum.apply(ptr, eid, x, reduce)
+        return apply(_SegmentSum, ptr, eid, x, reduce)
     return _spmm(ptr, eid, None, None, x, reduce, None, None)
 
 
@@ -153,7 +150,7 @@ class _SegmentSum(torch.autograd.Function):
         ptr, eid = ctx.saved_tensors
         if ctx.reduce == "mean":
             grad = (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
-        return None, None, _SegmentExpand.apply(ptr, eid, grad, ctx.num_edges), None
+        return None, None, apply(_SegmentExpand, ptr, eid, grad, ctx.num_edges), None
 
 
 class _SegmentExpand(torch.autograd.Function):

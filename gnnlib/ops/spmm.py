@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
+from ._apply import apply
 from ._common import (
     Transpose,
     autocast,
@@ -12,6 +13,7 @@ from ._common import (
     needs_grad,
     per_row,
     refuse_batched_structure,
+    requires_grad,
     transposed,
     turned,
 )
@@ -98,19 +100,21 @@ def spmm(
         else:
             out = _spmm_arg(ptr, col, eid, weight, x, reduce)[0]
     elif reduce == "mul":
-        out = _SpmmMul.apply(ptr, col, eid, weight, x)
+        out = apply(_SpmmMul, ptr, col, eid, weight, x)
     else:
         back = _back(ptr, col, eid, weight, x, transpose)
         if linear:
-            out = _Spmm.apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
+            if row_scale is not None and row_scale is col_scale:
+                col_scale = row_scale.view_as(row_scale)  # torch.compile takes no tensor twice
+            out = apply(_Spmm, ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
         else:
-            out = _SpmmArg.apply(ptr, col, eid, weight, x, reduce, *back)[0]
+            out = apply(_SpmmArg, ptr, col, eid, weight, x, reduce, *back)[0]
     return out if after is None else out * per_row(after, out).to(out.dtype)
 
 
 def _back(ptr, col, eid, weight, x, transpose) -> tuple:
     """(t_ptr, t_row, t_pos, t_eid) for a gradient of x, as `transposed_address` reads it."""
-    if not x.requires_grad:
+    if not requires_grad(x):
         return None, None, None, None
     return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
 
@@ -124,7 +128,7 @@ def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
 
 def weighted_sum(ptr, col, eid, weight, x, row_scale, col_scale, back) -> Tensor:
     if needs_grad(x, weight):
-        return _Spmm.apply(ptr, col, eid, weight, x, "sum", row_scale, col_scale, *back)
+        return apply(_Spmm, ptr, col, eid, weight, x, "sum", row_scale, col_scale, *back)
     return _spmm(ptr, col, eid, weight, x, "sum", row_scale, col_scale)
 
 
@@ -141,7 +145,7 @@ class _Spmm(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         ptr, col, eid, weight, x, ctx.reduce, row_scale, col_scale, *back = inputs
         # x is kept for the weight's gradient alone.
-        kept = x if weight is not None and weight.requires_grad else None
+        kept = x if weight is not None and requires_grad(weight) else None
         ctx.num_src = x.shape[0]
         ctx.save_for_backward(ptr, col, eid, weight, kept, row_scale, col_scale, *back)
 
@@ -211,7 +215,7 @@ class _SpmmArg(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         ptr, col, eid, weight, x, _, *back = inputs
         ctx.mark_non_differentiable(output[1])
-        kept = x if weight is not None and weight.requires_grad else None
+        kept = x if weight is not None and requires_grad(weight) else None
         ctx.save_for_backward(ptr, col, eid, weight, kept, output[1], *back)
 
     @staticmethod
@@ -227,7 +231,7 @@ class _SpmmArg(torch.autograd.Function):
 
 def _arg_to_x(ptr, col, eid, weight, grad, arg, back) -> Tensor:
     if needs_grad(grad, weight):
-        return _ArgToX.apply(ptr, col, eid, weight, grad, arg, *back)
+        return apply(_ArgToX, ptr, col, eid, weight, grad, arg, *back)
     return _arg_backward(*back, weight, grad, arg)
 
 
@@ -235,7 +239,7 @@ def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim, back) -> Tensor:
     if weight_dim == 1:
         grad, x, arg = grad.flatten(1), x.flatten(1), arg.flatten(1)
     if needs_grad(grad, x):
-        return _ArgToWeight.apply(ptr, col, eid, grad, x, arg, *back)
+        return apply(_ArgToWeight, ptr, col, eid, grad, x, arg, *back)
     return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
 
 
@@ -244,7 +248,7 @@ def _arg_select(ptr, col, eid, weight, x, arg) -> Tensor:
     if col.shape[0] == 0:
         return x.new_zeros(arg.shape)
     win = arg.clamp(min=0).long()
-    source = col[win.flatten()].long().reshape(arg.shape[0], -1)
+    source = col[win.flatten()].long().reshape(win.shape).flatten(1)
     out = x.flatten(1).gather(0, source).reshape(arg.shape)
     if weight is not None:
         edge = win if eid is None else eid[win.flatten()].long().reshape(win.shape)
@@ -355,25 +359,26 @@ def _(info, in_dims, ptr, col, eid, weight, x, reduce, row_scale, col_scale):
     if in_dims[6] is not None:
         after, row_scale = row_scale, None
     w, (rows,) = _fold_weight(weight, in_dims[3], [x], [1], info.batch_size)
-    out = _spmm(ptr, col, eid, w, rows, reduce, row_scale, col_scale).reshape((-1,) + x.shape[1:])
+    out = _spmm(ptr, col, eid, w, rows, reduce, row_scale, col_scale)
+    out = out.reshape(out.shape[:1] + x.shape[1:])
     return out if after is None else _scaled(out, after, in_dims[6]), 1
 
 
 @torch.library.register_vmap("gnnlib::spmm_arg")
 def _(info, in_dims, ptr, col, eid, weight, x, reduce):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
-    shape = fold(x, in_dims[4], info.batch_size).shape[1:]
+    shape = (ptr.shape[0] - 1,) + fold(x, in_dims[4], info.batch_size).shape[1:]
     w, (rows,) = _fold_weight(weight, in_dims[3], [x], [in_dims[4]], info.batch_size)
     out, arg = _spmm_arg(ptr, col, eid, w, rows, reduce)
-    return (out.reshape((-1,) + shape), arg.reshape((-1,) + shape)), (1, 1)
+    return (out.reshape(shape), arg.reshape(shape)), (1, 1)
 
 
 @torch.library.register_vmap("gnnlib::spmm_arg_backward")
 def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
     refuse_batched_structure("t_ptr, t_row, t_pos, t_eid", *in_dims[:4])
-    shape = fold(grad, in_dims[5], info.batch_size).shape[1:]
+    shape = (t_ptr.shape[0] - 1,) + fold(grad, in_dims[5], info.batch_size).shape[1:]
     w, (g, a) = _fold_weight(weight, in_dims[4], [grad, arg], in_dims[5:], info.batch_size)
-    return _arg_backward(t_ptr, t_row, t_pos, t_eid, w, g, a).reshape((-1,) + shape), 1
+    return _arg_backward(t_ptr, t_row, t_pos, t_eid, w, g, a).reshape(shape), 1
 
 
 @torch.library.register_vmap("gnnlib::spmm_arg_weight")
@@ -384,4 +389,4 @@ def _(info, in_dims, ptr, col, eid, grad, x, arg, num_edges):
     ]
     shape = folded[0].shape[1:-1]
     g, r, a = (t.flatten(1, -2) for t in folded)  # every feature row its own head
-    return _arg_weight(ptr, col, eid, g, r, a, num_edges).reshape((-1,) + shape), 1
+    return _arg_weight(ptr, col, eid, g, r, a, num_edges).reshape((num_edges,) + shape), 1

@@ -1,0 +1,30 @@
+"""autograd.Function.apply, without its overhead where torch.func has no part in the call."""
+
+import functools
+from typing import Any
+
+import torch
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
+    """function.apply(*args).
+
+    A Function that torch.func can transform keeps `setup_context` apart from `forward`; calling
+    such a one costs 0.05 to 0.1 ms for `inspect.signature` alone. Outside torch.func and
+    torch.compile the same code runs as a Function of the old form.
+    """
+    if torch.compiler.is_compiling() or _functorch.peek_interpreter_stack() is not None:
+        return function.apply(*args)
+    return _eager(function).apply(*args)
+
+
+@functools.cache
+def _eager(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = function.forward(*args)
+        function.setup_context(ctx, args, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)

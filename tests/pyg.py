@@ -1,0 +1,10 @@
+"""PyG, imported past the deprecation warnings of its own import: `from tests.pyg import Data`."""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from torch_geometric import nn
+    from torch_geometric.data import Batch, Data
+
+__all__ = ["Batch", "Data", "nn"]
