@@ -91,7 +91,7 @@ PROBABILITY = click.FloatRange(0, 1, max_open=True)
 @click.option("--lr", type=float, metavar="RATE", help="Learning rate of Adam.")
 @click.option("--weight-decay", type=float, metavar="L2", help="L2 penalty.")
 @click.option("--epochs", type=COUNT, metavar="N", help="The most epochs to train.")
-@click.option("--patience", type=COUNT, metavar="N", help="Stop after N epochs with none better.")
+@click.option("--patience", type=COUNT, metavar="N", help="Stop after N epochs without progress.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option(
     "--run-dir",

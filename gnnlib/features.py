@@ -167,7 +167,7 @@ class SparseFeatures:
         """Each stored entry is zeroed with probability p, the rest is scaled by 1 / (1 - p)."""
         if not training or p == 0:
             return self
-        return self._make(self.structure, F.dropout(self.values, p))
+        return self._make(self.structure, ops.edge_dropout(self.values, p))
 
     def row_sum(self) -> Tensor:
         """The sum of each row, [N]."""

@@ -7,7 +7,7 @@ Tensor edge_dropout(const Tensor& x_, const OptionalTensor& eid_, double p, cons
   const char* op = "edge_dropout";
   const Tensor x = dense(x_);
   const OptionalTensor eid = dense(eid_);
-  if (!(p >= 0 && p < 1)) fail(op, ": p must lie in 0 … 1, 1 left out, got ", p);
+  if (!(p >= 0 && p <= 1)) fail(op, ": dropout probability p must lie in [0, 1], got ", p);
   if (x.dim() < 1) fail(op, ": x must have rows, got a scalar");
   if (seed.scalar_type() != ScalarType::Long || seed.numel() != 1 || !seed.is_cpu()) {
     fail(op, ": seed must be one int64 on the CPU");
@@ -23,7 +23,7 @@ Tensor edge_dropout(const Tensor& x_, const OptionalTensor& eid_, double p, cons
   args.out = out.data_ptr();
   args.seed = uint64_t(*static_cast<const int64_t*>(seed.data_ptr()));
   args.threshold = uint32_t(p * (1 << 24));
-  args.scale = 1 / (1 - p);
+  args.scale = p < 1 ? 1 / (1 - p) : 0;
   args.heads = flat_rows(x).dim;
   args.dtype = dtype_of(op, "x", x);
   args.wide = eid && eid->scalar_type() == ScalarType::Long;

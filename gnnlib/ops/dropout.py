@@ -18,7 +18,7 @@ def edge_dropout(
 
     Args:
         x: edge values, [E] or [E, H], in CSR order if `eid` is given.
-        p: the probability, in [0, 1).
+        p: the probability, from 0 to 1.
         eid: edge id of each row, [E]: the mask is that of the edge, wherever it stands. None: row k
             is edge k.
         seed: one int64 on the CPU; None draws it from torch's generator.
@@ -27,14 +27,14 @@ def edge_dropout(
         A tensor like x. The gradient hashes again: no mask is kept.
 
     Raises:
-        ValueError: for a p outside [0, 1).
+        ValueError: for a p outside [0, 1].
 
     Example:
         >>> edge_dropout(torch.ones(6), 0.5, seed=torch.tensor(3))
         tensor([0., 2., 2., 0., 0., 2.])
     """
-    if not 0 <= p < 1:
-        raise ValueError(f"p must lie in [0, 1), got {p}")
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability p must lie in [0, 1], got {p}")
     if seed is None:
         seed = torch.randint(2**62, (), dtype=torch.int64)
     if needs_grad(x):

@@ -153,7 +153,8 @@ def spmm_arg_weight(
     column = position if col is None else col.long()
     edge = position if eid is None else eid.long()
     won = arg[row] == position.reshape((-1,) + (1,) * (grad.dim() - 1))
-    product = torch.where(won, grad[row] * x[column], 0).to(_accumulate_dtype(grad.dtype))
+    product = grad[row].to(_accumulate_dtype(grad.dtype)) * x[column]
+    product = torch.where(won, product, 0)
     product = product.sum(-1)
     out = product.new_zeros((num_edges,) + product.shape[1:])
     return out.index_copy(0, edge, product).to(grad.dtype)
@@ -230,7 +231,7 @@ def edge_dropout(x: Tensor, eid: Tensor | None, p: float, seed: Tensor) -> Tenso
     z = (z ^ _shift_right(z, 30)) * -0x40A7B892E31B1A47
     z = (z ^ _shift_right(z, 27)) * -0x6B2FB644ECCEEE15
     keep = _shift_right(z ^ _shift_right(z, 31), 40) >= int(p * 2**24)
-    wide = x.to(_accumulate_dtype(x.dtype)) * (1 / (1 - p))
+    wide = x.to(_accumulate_dtype(x.dtype)) * (1 / (1 - p) if p < 1 else 0)
     return torch.where(keep.reshape(x.shape), wide, 0).to(x.dtype)
 
 

@@ -4,39 +4,42 @@ from torch import Tensor, nn
 
 
 class EarlyStopping:
-    """Keeps a model's weights of its best epoch.
+    """Keeps a model's weights of its best epoch, and counts the epochs that brought nothing new.
 
     The best epoch has the highest validation accuracy; among equals, the lowest validation loss.
-    Accuracy is what is reported, and its ties, frequent on small validation sets, are decided by
-    the loss, which still falls while accuracy rests.
+    Accuracy is what is reported; its ties, frequent with few validation nodes, are decided by the
+    loss. As in "Graph Attention Networks" (Veličković et al., ICLR 2018), patience runs out only
+    when neither of the two gets better: accuracy often rests while the loss still falls.
 
     Args:
         model: the model whose weights are kept.
-        patience: `exhausted` after so many epochs without a better one; None is never.
+        patience: `exhausted` after so many epochs with no new highest accuracy and no new lowest
+            loss; None: never.
     """
 
     def __init__(self, model: nn.Module, patience: int | None):
         self.model = model
         self.patience = patience
         self.best_epoch = 0
-        self.epochs_since = 0
-        self._best = (float("-inf"), float("-inf"))
+        self._accuracy, self._loss = float("-inf"), float("inf")  # of the best epoch
+        self._lowest_loss = float("inf")  # of any epoch
+        self._epochs_without_news = 0
         self._weights: dict[str, Tensor] = {}
 
-    def update(self, epoch: int, val_accuracy: float, val_loss: float) -> None:
+    def update(self, epoch: int, accuracy: float, loss: float) -> None:
         """Weighs one epoch; the model must hold the weights it was validated with."""
-        score = (val_accuracy, -val_loss)
-        if score > self._best:
-            self._best, self.best_epoch, self.epochs_since = score, epoch, 0
+        news = accuracy > self._accuracy or loss < self._lowest_loss
+        self._epochs_without_news = 0 if news else self._epochs_without_news + 1
+        if (accuracy, -loss) > (self._accuracy, -self._loss):
+            self.best_epoch, self._accuracy, self._loss = epoch, accuracy, loss
             self._weights = {
                 name: value.detach().clone() for name, value in self.model.state_dict().items()
             }
-        else:
-            self.epochs_since += 1
+        self._lowest_loss = min(loss, self._lowest_loss)
 
     @property
     def exhausted(self) -> bool:
-        return self.patience is not None and self.epochs_since >= self.patience
+        return self.patience is not None and self._epochs_without_news >= self.patience
 
     def restore(self) -> None:
         """Gives the model back its best weights."""

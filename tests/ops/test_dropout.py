@@ -15,7 +15,7 @@ def seed(value: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("heads", [(), (1,), (3,), (8,)])
-@pytest.mark.parametrize("p", [0.0, 0.1, 0.6, 0.999])
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.6, 0.999, 1.0])
 @pytest.mark.parametrize("index", [None, torch.int32, torch.int64])
 def test_it_equals_the_reference(dtype, heads, p, index):
     x = torch.randn(257, *heads).to(dtype)
@@ -94,9 +94,9 @@ def test_it_compiles_whole():
     torch.testing.assert_close(grad, expected)
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("p", [-0.1, 1.01, float("nan")])
 def test_a_probability_outside_the_range_is_refused(p):
-    with pytest.raises(ValueError, match=r"p must lie in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"p must lie in"):
         ops.edge_dropout(torch.ones(3), p)
 
 
