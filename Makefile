@@ -29,7 +29,7 @@ help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 train: $(VENV)/.with-plot  ## train a GCN on Cora: accuracy, and a picture of the curves
-	$(RUN)/gnnlib train $(TRAIN_FLAGS)
+	$(RUN)/gnnlib train
 
 test: $(VENV)/.with-test  ## the whole test suite and the examples of the docstrings
 	$(RUN)/python -m pytest $(PYTEST_FLAGS)
@@ -48,7 +48,7 @@ format: $(VENV)/.with-dev  ## put Python and C++ into the formats that lint asks
 		| xargs $(RUN)/clang-format -i
 
 bench: $(VENV)/.with-bench  ## the benchmarks against other libraries
-	$(RUN)/gnnlib bench $(BENCH_FLAGS)
+	$(RUN)/python -m benchmarks
 
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(RUN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -1,6 +1,7 @@
 """Graph neural networks on PyTorch: iterative and fixed-point, fused, deterministic."""
 
 from . import ops as ops
+from ._save import GraphFileError as GraphFileError
 from .adjacency import Adjacency as Adjacency
 from .batch import Batch as Batch
 from .features import SparseFeatures as SparseFeatures

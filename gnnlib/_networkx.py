@@ -66,9 +66,11 @@ def _columns(
 def _column(rows: Sequence[Mapping[Any, Any]], key: str) -> Tensor | None:
     values = [row.get(key, 1.0) for row in rows]  # networkx takes a missing weight as 1
     try:
-        if values and isinstance(values[0], Tensor):
-            return torch.stack(values)
-        column = torch.as_tensor(values)
+        if values and hasattr(values[0], "__array__"):  # tensors, numpy arrays and scalars
+            values = [torch.as_tensor(value) for value in values]
+            column = torch.stack(values)
+        else:
+            column = torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError):
         return None
     if key == "weight" and not column.dtype.is_floating_point:

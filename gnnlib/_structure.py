@@ -71,13 +71,10 @@ def add_self_loops(graph: Graph, fill: float | Mapping[str, float | Tensor]) -> 
     return looped
 
 
-def _choose_edges(graph: Graph, mask: Tensor) -> Any:
-    edge_tensors = {name: value[mask] for name, value in _edge_tensors(graph).items()}
-    return _with_edges(graph, graph.edge_index[:, mask], edge_tensors)
-
-
 def remove_self_loops(graph: Graph) -> Any:
-    return _choose_edges(graph, graph.edge_index[0] != graph.edge_index[1])
+    keep = graph.edge_index[0] != graph.edge_index[1]
+    edge_tensors = {name: value[keep] for name, value in _edge_tensors(graph).items()}
+    return _with_edges(graph, graph.edge_index[:, keep], edge_tensors)
 
 
 def coalesce(graph: Graph, reduce: str) -> Any:

@@ -17,12 +17,12 @@ import click
 import torch
 from torch import Tensor
 
-from . import _extension
+from . import _extension, plot
 from ._errors import unknown_choice
 from .datasets import DownloadError
 from .graph import Graph
 from .train import RECIPES, Recipe, TrainResult, train_seed
-from .train.display import Display, LineDisplay, LiveDisplay, print_table
+from .train.display import Display, LineDisplay, LiveDisplay, headline, print_table
 from .train.record import make_record
 from .train.run_folder import RunFolder
 from .train.sources import SOURCES
@@ -83,7 +83,7 @@ PROBABILITY = click.FloatRange(0, 1, max_open=True)
     "--dataset", type=Choice(SOURCES), help="Default: cora, or digits where there is no network."
 )
 @click.option("--model", type=Choice(RECIPES), default="gcn", show_default=True)
-@click.option("--seeds", type=COUNT, default=1, metavar="N", help="Train with seeds 0 to N - 1.")
+@click.option("--seeds", type=COUNT, default=1, metavar="N", help="Train N times: seeds 0, 1, …")
 @click.option("--hidden-channels", type=COUNT, metavar="N", help="Inner features (gat: per head).")
 @click.option("--layers", "num_layers", type=COUNT, metavar="N", help="Number of layers.")
 @click.option("--heads", type=COUNT, metavar="N", help="Inner attention heads (gat).")
@@ -143,8 +143,12 @@ def train(
     folder.write_history(range(seeds), results)
     folder.write_model(weights)
     folder.write_result({**record, "best_seed": best_seed})
-    _picture(folder, record, results, say)
-    print_table(record, file=sys.stderr if as_json else sys.stdout)
+    try:
+        plot.curves(results, headline(record), folder.path / "curves.png")
+    except ModuleNotFoundError:
+        say("no picture of the curves without matplotlib: pip install 'gnnlib[plot]'")
+    if not (as_json and quiet):
+        print_table(record, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         click.echo(json.dumps(record, allow_nan=False))
 
@@ -156,12 +160,12 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise click.UsageError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise click.UsageError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}")
     if device.type == "cuda" and not usable:
-        reason = (
-            "its CUDA kernels" if torch.cuda.is_available() else "a CUDA device that torch sees"
-        )
-        raise ValueError(f"device {name!r} needs {reason}; `gnnlib info` shows what there is")
+        missing = "gnnlib's CUDA kernels" if torch.cuda.is_available() else "a CUDA device"
+        raise ValueError(f"device {name!r} needs {missing}; `gnnlib info` shows what there is")
     return device
 
 
@@ -203,25 +207,6 @@ def _train_seeds(
         if result.val["accuracy"] > best_accuracy:
             best_seed, best_accuracy, weights = seed, result.val["accuracy"], model.state_dict()
     return results, best_seed, weights
-
-
-def _picture(
-    folder: RunFolder,
-    record: dict[str, Any],
-    results: Sequence[TrainResult],
-    say: Callable[[str], None],
-) -> None:
-    from .plot import curves
-
-    test = f"test {100 * record['test']['mean']:.1f}"
-    if len(results) > 1:
-        test += f" ± {100 * record['test']['std']:.1f} % over {len(results)} seeds"
-    try:
-        curves(
-            results, f"{record['model']} on {record['dataset']}: {test}", folder.path / "curves.png"
-        )
-    except ModuleNotFoundError:
-        say("no picture of the curves without matplotlib: pip install 'gnnlib[plot]'")
 
 
 @main.command()

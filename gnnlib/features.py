@@ -219,7 +219,8 @@ class SparseFeatures:
             end = chosen.start + len(chosen) * chosen.step
             return torch.arange(chosen.start, end, chosen.step, device=self.device)
         if isinstance(rows, (list, range)) or hasattr(rows, "__array__"):
-            rows = torch.as_tensor(rows if len(rows) else torch.empty(0, dtype=torch.long))
+            rows = torch.as_tensor(rows)
+            rows = rows if rows.numel() else rows.long()  # an empty list has no dtype of its own
         if not isinstance(rows, Tensor) or rows.dim() != 1:
             raise TypeError(
                 "rows must be a slice, a bool mask or a one-dimensional tensor of row numbers, got"

@@ -52,7 +52,7 @@ class Linear(nn.Linear):
     def forward(self, x: Any) -> Tensor:
         if isinstance(x, SparseFeatures):
             out = self.without_bias(x)
-            return out if self.bias is None else out + self.bias
+            return out if self.bias is None else out + self.bias.to(out.dtype)
         self._check(x)
         return F.linear(x, self.weight, self.bias)
 

@@ -82,7 +82,7 @@ def _best_epochs(
         scale * getattr(result.history[result.best_epoch - 1], quantity) for result in results
     ]
     label = "best epoch" if len(results) == 1 else "best epoch of each run"
-    style = {"s": 34, "color": ACCENT, "edgecolors": "white", "linewidths": 0.8}
+    style = {"s": 34, "color": ACCENT, "edgecolors": "white", "linewidths": 0.8, "clip_on": False}
     axes.scatter(best, values, label=label, zorder=3, **style)
 
 

@@ -83,6 +83,9 @@ def test_quiet_shows_the_result_only():
     done = gnnlib("train --dataset cora --epochs 3 --quiet")
     assert done.stderr == ""
     assert "test accuracy" in done.stdout
+    done = gnnlib("train --dataset cora --epochs 3 --quiet --json")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["epochs"] == 3
 
 
 def test_a_run_folder_says_all_about_its_run():
@@ -195,6 +198,7 @@ def test_damaged_data_or_cache_is_an_error_even_with_no_dataset_named(error, mon
         ("--epochs 0", "--epochs"),
         ("--seeds 0", "--seeds"),
         ("--lr nan", "lr must be positive"),
+        ("--device meta", "got 'meta'"),
         ("--device abacus", "device must be auto, cpu, cuda or cuda:N; got 'abacus'"),
         ("--no-such-option", "No such option"),
     ],

@@ -219,6 +219,18 @@ def test_attributes_that_are_numbers_become_tensors_by_name():
         Graph.from_networkx(theirs, edge_attrs=["none"])
 
 
+@pytest.mark.parametrize("convert", [np.array, torch.tensor])
+def test_attributes_may_be_arrays(convert):
+    theirs = nx.DiGraph([(0, 1), (1, 2)])
+    for node in theirs:
+        theirs.nodes[node]["x"] = convert([node, 2.0])
+    for i, j in theirs.edges:
+        theirs.edges[i, j]["weight"] = convert(i)
+    graph = Graph.from_networkx(theirs)
+    assert graph.x.tolist() == [[0.0, 2.0], [1.0, 2.0], [2.0, 2.0]]
+    assert graph.edge_weight.tolist() == [0.0, 1.0]
+
+
 def test_a_missing_weight_is_one_as_in_networkx():
     theirs = nx.DiGraph()
     theirs.add_edge(0, 1)

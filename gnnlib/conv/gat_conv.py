@@ -140,7 +140,7 @@ class GATConv(nn.Module):
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
             out = out + self.res(x[1] if isinstance(x, tuple) else x)
-        out = out if self.bias is None else out + self.bias
+        out = out if self.bias is None else out + self.bias.to(out.dtype)
         if not return_attention_weights:
             return out
         if adj.eid is not None:

@@ -85,7 +85,7 @@ class GCNConv(nn.Module):
             adj.ptr, adj.col, self.lin(x), edge_weight, eid=adj.eid,
             row_scale=scale, col_scale=scale, transpose=adj.transpose,
         )  # fmt: skip
-        return out if self.bias is None else out + self.bias
+        return out if self.bias is None else out + self.bias.to(out.dtype)
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"

@@ -73,12 +73,12 @@ class GINConv(nn.Module):
         narrow = source.matmul(weight)
         own = None if target is None else narrow if target is source else target.matmul(weight)
         out = self._combine(adj, narrow, own)
-        out = out if first.bias is None else out + first.bias
+        out = out if first.bias is None else out + first.bias.to(out.dtype)
         return out if first is self.nn else self.nn[1:](out)  # pyright: ignore[reportIndexIssue]
 
     def _combine(self, adj: Any, source: Tensor, target: Tensor | None) -> Tensor:
         out = ops.spmm(adj.ptr, adj.col, source, transpose=adj.transpose)
-        return out if target is None else out + (1 + self.eps) * target
+        return out if target is None else out + (1 + self.eps).to(target.dtype) * target
 
     def _first_linear(self) -> nn.Linear | None:
         """The Linear that h starts with, when nothing watches it being called."""

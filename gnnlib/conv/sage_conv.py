@@ -84,7 +84,7 @@ class SAGEConv(nn.Module):
         sparse = isinstance(source, SparseFeatures)
         if linear and (sparse or self.lin_l.in_features > self.lin_l.out_features):
             out = self._aggregate(adj, self.lin_l.without_bias(source))
-            out = out if self.lin_l.bias is None else out + self.lin_l.bias
+            out = out if self.lin_l.bias is None else out + self.lin_l.bias.to(out.dtype)
         else:
             out = self.lin_l(self._aggregate(adj, source.to_dense() if sparse else source))
         if self.lin_r is not None and target is not None:

@@ -1,4 +1,4 @@
-"""autograd.Function.apply, without its overhead where torch.func has no part in the call."""
+"""autograd.Functions without their overhead where torch.func has no part in the call."""
 
 import functools
 from typing import Any
@@ -7,16 +7,16 @@ import torch
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
-    """function.apply(*args).
+def form(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    """The form of a Function that is to be applied now: `form(F).apply(*args)`.
 
     A Function that torch.func can transform keeps `setup_context` apart from `forward`; calling
     such a one costs 0.05 to 0.1 ms for `inspect.signature` alone. Outside torch.func and
     torch.compile the same code runs as a Function of the old form.
     """
     if torch.compiler.is_compiling() or _functorch.peek_interpreter_stack() is not None:
-        return function.apply(*args)
-    return _eager(function).apply(*args)
+        return function
+    return _eager(function)
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 """What the operator files share: the autocast rule and the folding of vmap's dimension."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, T
 """(t_ptr, t_row, t_pos), or a function that returns it when a gradient needs it."""
 
 
-def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+def autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Under autocast, floating tensors in the autocast dtype (float64 stays, as torch has it)."""
     device = next(t.device.type for t in tensors if t is not None)
     if not torch.is_autocast_enabled(device):
@@ -78,6 +80,11 @@ def fold(tensor: Tensor, dim: int | None, size: int) -> Tensor:
     if dim is None:
         return tensor.unsqueeze(1).expand(-1, size, *tensor.shape[1:])
     return tensor.movedim(dim, 1)
+
+
+def vmap_rule(operator: str) -> Callable[[Callable], Any]:
+    """Makes the function below it the rule by which torch.func.vmap runs an operator."""
+    return functools.partial(torch.library.register_vmap, operator)
 
 
 def refuse_batched_structure(names: str, *dims: int | None) -> None:

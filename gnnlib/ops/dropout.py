@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ._apply import apply
-from ._common import fold, needs_grad, refuse_batched_structure
+from ._apply import form
+from ._common import fold, needs_grad, refuse_batched_structure, vmap_rule
 
 _edge_dropout = torch.ops.gnnlib.edge_dropout.default
 
@@ -38,7 +38,7 @@ def edge_dropout(
     if seed is None:
         seed = torch.randint(2**62, (), dtype=torch.int64)
     if needs_grad(x):
-        return apply(_EdgeDropout, x, eid, p, seed)
+        return form(_EdgeDropout).apply(x, eid, p, seed)
     return _edge_dropout(x, eid, p, seed)
 
 
@@ -67,7 +67,7 @@ def _(x, eid, p, seed):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.register_vmap("gnnlib::edge_dropout")
+@vmap_rule("gnnlib::edge_dropout")
 def _(info, in_dims, x, eid, p, seed):
     refuse_batched_structure("eid, seed", in_dims[1], in_dims[3])
     rows = fold(x, in_dims[0], info.batch_size)  # every sample gets a mask of its own, as a head

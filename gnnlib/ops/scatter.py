@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._apply import apply
-from ._common import fold, needs_grad, per_row, refuse_batched_structure
+from ._apply import form
+from ._common import fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
 from .layout import coo_to_csr
 from .segment import multiply_backward
 
@@ -32,7 +32,7 @@ def gather_rows(x: Tensor, index: Tensor) -> Tensor:
         tensor([2., 2., 1.])
     """
     if needs_grad(x):
-        return apply(_Gather, x, index)
+        return form(_Gather).apply(x, index)
     return _gather_rows(x, index)
 
 
@@ -63,10 +63,10 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
             return _scatter_arg(x, index, num_rows, reduce)[0]
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
-        return apply(_ScatterArg, x, index, num_rows, reduce)[0]
+        return form(_ScatterArg).apply(x, index, num_rows, reduce)[0]
     if reduce == "mul":
-        return apply(_ScatterMul, x, index, num_rows)
-    return apply(_Scatter, x, index, num_rows, reduce)
+        return form(_ScatterMul).apply(x, index, num_rows)
+    return form(_Scatter).apply(x, index, num_rows, reduce)
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
@@ -83,7 +83,7 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
 
 def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
     if needs_grad(x):
-        return apply(_Scatter, x, index, num_rows, "sum")
+        return form(_Scatter).apply(x, index, num_rows, "sum")
     return _scatter(x, index, num_rows, "sum")
 
 
@@ -101,7 +101,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        return _sum(grad, *ctx.saved_tensors, ctx.num_rows), None
+        (index,) = ctx.saved_tensors
+        return _sum(grad, index, ctx.num_rows), None
 
 
 class _Scatter(torch.autograd.Function):
@@ -193,19 +194,19 @@ def _(out, x, index):
     return None
 
 
-@torch.library.register_vmap("gnnlib::gather_rows")
+@vmap_rule("gnnlib::gather_rows")
 def _(info, in_dims, x, index):
     refuse_batched_structure("index", in_dims[1])
     return _gather_rows(fold(x, in_dims[0], info.batch_size), index), 1
 
 
-@torch.library.register_vmap("gnnlib::scatter")
+@vmap_rule("gnnlib::scatter")
 def _(info, in_dims, x, index, num_rows, reduce):
     refuse_batched_structure("index", in_dims[1])
     return _scatter(fold(x, in_dims[0], info.batch_size), index, num_rows, reduce), 1
 
 
-@torch.library.register_vmap("gnnlib::scatter_arg")
+@vmap_rule("gnnlib::scatter_arg")
 def _(info, in_dims, x, index, num_rows, reduce):
     refuse_batched_structure("index", in_dims[1])
     return _scatter_arg(fold(x, in_dims[0], info.batch_size), index, num_rows, reduce), (1, 1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._apply import apply
+from ._apply import form
 from ._common import (
     Transpose,
     autocast,
@@ -14,6 +14,7 @@ from ._common import (
     requires_grad,
     transposed,
     turned,
+    vmap_rule,
 )
 from .segment import segment_reduce
 
@@ -76,13 +77,13 @@ def sddmm(
     if a is b:
         b = b.view_as(b)  # torch.compile takes no tensor twice
     if op == "dot":
-        return apply(_SddmmDot, ptr, col, eid, a, b, *back)
-    return apply(_Sddmm, ptr, col, eid, a, b, op, *back)
+        return form(_SddmmDot).apply(ptr, col, eid, a, b, *back)
+    return form(_Sddmm).apply(ptr, col, eid, a, b, op, *back)
 
 
 def sddmm_dot(ptr, col, eid, a, b, *back) -> Tensor:
     if needs_grad(a, b):
-        return apply(_SddmmDot, ptr, col, eid, a, b, *back)
+        return form(_SddmmDot).apply(ptr, col, eid, a, b, *back)
     return _sddmm(ptr, col, eid, a, b, "dot")
 
 
@@ -155,7 +156,7 @@ def _(ptr, col, eid, a, b, op):
     return b.new_empty(col.shape + (b.shape[1:-1] if op == "dot" else b.shape[1:]))
 
 
-@torch.library.register_vmap("gnnlib::sddmm")
+@vmap_rule("gnnlib::sddmm")
 def _(info, in_dims, ptr, col, eid, a, b, op):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
     a = None if a is None else fold(a, in_dims[3], info.batch_size)

@@ -4,8 +4,16 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._apply import apply
-from ._common import check_ids, counts, fold, needs_grad, per_row, refuse_batched_structure
+from ._apply import form
+from ._common import (
+    check_ids,
+    counts,
+    fold,
+    needs_grad,
+    per_row,
+    refuse_batched_structure,
+    vmap_rule,
+)
 
 REDUCES = ("sum", "mean", "max", "min", "mul", "std")
 
@@ -51,13 +59,13 @@ def segment_reduce(
     if reduce == "std":
         out = _std(ptr, rows, eid)
     elif reduce in ("max", "min"):
-        out = apply(_SegmentArg, ptr, eid, rows, reduce)[0]
+        out = form(_SegmentArg).apply(ptr, eid, rows, reduce)[0]
     elif not needs_grad(x):
         out = _spmm(ptr, eid, None, None, rows, reduce, None, None)
     elif reduce == "mul":
-        out = apply(_SegmentMul, ptr, eid, rows)
+        out = form(_SegmentMul).apply(ptr, eid, rows)
     else:
-        out = apply(_SegmentSum, ptr, eid, rows, reduce)
+        out = form(_SegmentSum).apply(ptr, eid, rows, reduce)
     return out.reshape((ptr.shape[0] - 1,) + x.shape[1:])
 
 
@@ -80,7 +88,7 @@ def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None
         tensor([7., 7., 9.])
     """
     rows = _as_rows(x)
-    out = apply(_SegmentExpand, ptr, eid, rows, num_edges)
+    out = form(_SegmentExpand).apply(ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
 
 
@@ -104,7 +112,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
     if torch.is_autocast_enabled(scores.device.type) and scores.dtype != torch.float64:
         scores = scores.float()
     if needs_grad(scores):
-        return apply(_SegmentSoftmax, ptr, eid, scores)
+        return form(_SegmentSoftmax).apply(ptr, eid, scores)
     return _softmax(ptr, eid, scores)
 
 
@@ -126,7 +134,7 @@ def _std(ptr: Tensor, x: Tensor, eid: Tensor | None) -> Tensor:
 
 def _sum(ptr, eid, x, reduce="sum") -> Tensor:
     if needs_grad(x):
-        return apply(_SegmentSum, ptr, eid, x, reduce)
+        return form(_SegmentSum).apply(ptr, eid, x, reduce)
     return _spmm(ptr, eid, None, None, x, reduce, None, None)
 
 
@@ -150,7 +158,7 @@ class _SegmentSum(torch.autograd.Function):
         ptr, eid = ctx.saved_tensors
         if ctx.reduce == "mean":
             grad = (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
-        return None, None, apply(_SegmentExpand, ptr, eid, grad, ctx.num_edges), None
+        return None, None, form(_SegmentExpand).apply(ptr, eid, grad, ctx.num_edges), None
 
 
 class _SegmentExpand(torch.autograd.Function):
@@ -282,21 +290,21 @@ def _(ptr, eid, out, grad):
     return torch.empty_like(out, memory_format=torch.contiguous_format)
 
 
-@torch.library.register_vmap("gnnlib::segment_expand")
+@vmap_rule("gnnlib::segment_expand")
 def _(info, in_dims, ptr, eid, x, num_edges):
     refuse_batched_structure("ptr, eid", *in_dims[:2])
     x = fold(x, in_dims[2], info.batch_size)
     return _expand(ptr, eid, x.flatten(1), num_edges).reshape((num_edges,) + x.shape[1:]), 1
 
 
-@torch.library.register_vmap("gnnlib::segment_softmax")
+@vmap_rule("gnnlib::segment_softmax")
 def _(info, in_dims, ptr, eid, scores):
     refuse_batched_structure("ptr, eid", *in_dims[:2])
     scores = fold(scores, in_dims[2], info.batch_size)
     return _softmax(ptr, eid, scores.flatten(1)).reshape(scores.shape), 1
 
 
-@torch.library.register_vmap("gnnlib::segment_softmax_backward")
+@vmap_rule("gnnlib::segment_softmax_backward")
 def _(info, in_dims, ptr, eid, out, grad):
     refuse_batched_structure("ptr, eid", *in_dims[:2])
     out, grad = (fold(t, d, info.batch_size) for t, d in ((out, in_dims[2]), (grad, in_dims[3])))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._errors import unknown_choice
-from ._apply import apply
+from ._apply import form
 from ._common import (
     Transpose,
     autocast,
@@ -16,6 +16,7 @@ from ._common import (
     requires_grad,
     transposed,
     turned,
+    vmap_rule,
 )
 from .scatter import gather_rows, scatter
 from .sddmm import sddmm_dot
@@ -100,15 +101,15 @@ def spmm(
         else:
             out = _spmm_arg(ptr, col, eid, weight, x, reduce)[0]
     elif reduce == "mul":
-        out = apply(_SpmmMul, ptr, col, eid, weight, x)
+        out = form(_SpmmMul).apply(ptr, col, eid, weight, x)
     else:
         back = _back(ptr, col, eid, weight, x, transpose)
         if linear:
             if row_scale is not None and row_scale is col_scale:
                 col_scale = row_scale.view_as(row_scale)  # torch.compile takes no tensor twice
-            out = apply(_Spmm, ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
+            out = form(_Spmm).apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
         else:
-            out = apply(_SpmmArg, ptr, col, eid, weight, x, reduce, *back)[0]
+            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce, *back)[0]
     return out if after is None else out * per_row(after, out).to(out.dtype)
 
 
@@ -128,7 +129,7 @@ def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
 
 def weighted_sum(ptr, col, eid, weight, x, row_scale, col_scale, back) -> Tensor:
     if needs_grad(x, weight):
-        return apply(_Spmm, ptr, col, eid, weight, x, "sum", row_scale, col_scale, *back)
+        return form(_Spmm).apply(ptr, col, eid, weight, x, "sum", row_scale, col_scale, *back)
     return _spmm(ptr, col, eid, weight, x, "sum", row_scale, col_scale)
 
 
@@ -184,8 +185,8 @@ class _SpmmMul(torch.autograd.Function):
         ptr, col, eid, weight, x = ctx.saved_tensors
         rows, factor = gather_rows(x, col), None
         if weight is not None:
-            factor = weight if eid is None else gather_rows(weight, eid)
-            factor = factor.reshape(factor.shape + (1,) * (x.dim() - factor.dim()))
+            in_order = weight if eid is None else gather_rows(weight, eid)
+            factor = in_order.reshape(weight.shape + (1,) * (x.dim() - weight.dim()))
         message = rows if factor is None else rows * factor
         grad = multiply_backward(ptr, None, message, grad)
         grad_x = grad_weight = None
@@ -231,7 +232,7 @@ class _SpmmArg(torch.autograd.Function):
 
 def _arg_to_x(ptr, col, eid, weight, grad, arg, back) -> Tensor:
     if needs_grad(grad, weight):
-        return apply(_ArgToX, ptr, col, eid, weight, grad, arg, *back)
+        return form(_ArgToX).apply(ptr, col, eid, weight, grad, arg, *back)
     return _arg_backward(*back, weight, grad, arg)
 
 
@@ -239,7 +240,7 @@ def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim, back) -> Tensor:
     if weight_dim == 1:
         grad, x, arg = grad.flatten(1), x.flatten(1), arg.flatten(1)
     if needs_grad(grad, x):
-        return apply(_ArgToWeight, ptr, col, eid, grad, x, arg, *back)
+        return form(_ArgToWeight).apply(ptr, col, eid, grad, x, arg, *back)
     return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
 
 
@@ -349,7 +350,7 @@ def _scaled(rows, scale, dim) -> Tensor:
     return rows * scale.reshape(scale.shape + (1,) * (rows.dim() - 2)).to(rows.dtype)
 
 
-@torch.library.register_vmap("gnnlib::spmm")
+@vmap_rule("gnnlib::spmm")
 def _(info, in_dims, ptr, col, eid, weight, x, reduce, row_scale, col_scale):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
     x = fold(x, in_dims[4], info.batch_size)
@@ -364,7 +365,7 @@ def _(info, in_dims, ptr, col, eid, weight, x, reduce, row_scale, col_scale):
     return out if after is None else _scaled(out, after, in_dims[6]), 1
 
 
-@torch.library.register_vmap("gnnlib::spmm_arg")
+@vmap_rule("gnnlib::spmm_arg")
 def _(info, in_dims, ptr, col, eid, weight, x, reduce):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
     shape = (ptr.shape[0] - 1,) + fold(x, in_dims[4], info.batch_size).shape[1:]
@@ -373,7 +374,7 @@ def _(info, in_dims, ptr, col, eid, weight, x, reduce):
     return (out.reshape(shape), arg.reshape(shape)), (1, 1)
 
 
-@torch.library.register_vmap("gnnlib::spmm_arg_backward")
+@vmap_rule("gnnlib::spmm_arg_backward")
 def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
     refuse_batched_structure("t_ptr, t_row, t_pos, t_eid", *in_dims[:4])
     shape = (t_ptr.shape[0] - 1,) + fold(grad, in_dims[5], info.batch_size).shape[1:]
@@ -381,7 +382,7 @@ def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
     return _arg_backward(t_ptr, t_row, t_pos, t_eid, w, g, a).reshape(shape), 1
 
 
-@torch.library.register_vmap("gnnlib::spmm_arg_weight")
+@vmap_rule("gnnlib::spmm_arg_weight")
 def _(info, in_dims, ptr, col, eid, grad, x, arg, num_edges):
     refuse_batched_structure("ptr, col, eid", *in_dims[:3])
     folded = [

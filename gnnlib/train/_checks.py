@@ -1,7 +1,7 @@
 """What a graph must have before a model is trained on it."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..features import SparseFeatures
 from ..graph import Graph
@@ -49,6 +49,16 @@ def _check_finite(x: Tensor | SparseFeatures) -> None:
         f"{len(nodes)} of its {values.numel()} values are NaN or infinite, "
         f"the first of them at node {nodes.min().item()}"
     )
+
+
+def check_device(model: nn.Module, graph: Graph) -> None:
+    """Raises a ValueError unless the model is where the graph is."""
+    for name, parameter in model.named_parameters():
+        if parameter.device != graph.device:
+            raise ValueError(
+                f"model must be on the graph's device: graph is on {graph.device}, "
+                f"got {name} on {parameter.device}"
+            )
 
 
 def check_labels(logits: Tensor, graph: Graph) -> None:

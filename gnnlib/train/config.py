@@ -13,7 +13,8 @@ class TrainConfig:
         weight_decay: L2 penalty, added to the gradient.
         decay_layers: apply it to the first so many layers of `model.convs` only, as the GCN paper
             does with 1; None applies it to every parameter.
-        patience: stop after so many epochs without a better epoch; None runs all epochs.
+        patience: stop after so many epochs in which neither the validation accuracy nor the
+            validation loss was the best so far; None runs all epochs.
 
     Raises:
         ValueError: a setting out of its range.

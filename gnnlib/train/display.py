@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-SECONDS_BETWEEN_LINES = 10
+SECONDS_BETWEEN_LINES = 30
 
 
 class Display:
@@ -66,7 +66,7 @@ class LineDisplay(Display):
             self._print(
                 f"seed {self.seed}: epoch {epoch.epoch} of {self.epochs}, "
                 f"loss {epoch.train_loss:.3f}, validation {percent(epoch.val_accuracy)}, "
-                f"at most {self.seconds_left():.0f} s left"
+                f"at most {clock(self.seconds_left())} left"
             )
 
     def end(self, result: TrainResult) -> None:
@@ -114,14 +114,13 @@ class LiveDisplay(Display):
             return ""
         last = history[-1]
         best = max(history, key=lambda epoch: (epoch.val_accuracy, -epoch.val_loss))
-        minutes, seconds = divmod(round(self.seconds_left()), 60)
 
         head = Table.grid(padding=(0, 2))
         head.add_row(
             f"[bold]seed {self.seed}[/] [dim]({self.seeds_done + 1} of {len(self.seeds)})[/]",
             ProgressBar(total=self.epochs, completed=last.epoch, width=24),
             f"epoch {last.epoch} of {self.epochs}",
-            f"[dim]at most {minutes}:{seconds:02} left[/]",
+            f"[dim]at most {clock(self.seconds_left())} left[/]",
         )
         curves = Table.grid(padding=(0, 2))
         curves.add_row(
@@ -157,6 +156,17 @@ def sparkline(values: Sequence[float], width: int = 16) -> str:
     return "".join(BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    Example:
+        >>> clock(125.2)
+        '2:05'
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02}"
+
+
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
@@ -169,8 +179,23 @@ def seed_line(seed: int, result: TrainResult) -> str:
     )
 
 
+def headline(record: dict[str, Any]) -> str:
+    """The result in one line.
+
+    Example:
+        >>> test = {"mean": 0.8217, "std": 0.0072}
+        >>> headline({"model": "gcn", "dataset": "cora", "seeds": [0, 1, 2], "test": test})
+        'gcn on cora: test accuracy 82.2 ± 0.7 % over 3 seeds'
+    """
+    line = f"{record['model']} on {record['dataset']}: test accuracy "
+    if len(record["seeds"]) == 1:
+        return line + percent(record["test"]["mean"])
+    std = f"± {percent(record['test']['std'])} over {len(record['seeds'])} seeds"
+    return f"{line}{100 * record['test']['mean']:.1f} {std}"
+
+
 def print_table(record: dict[str, Any], file: TextIO) -> None:
-    """The record's numbers for a person: mean ± standard deviation in percent."""
+    """The record's numbers for a person: mean ± standard deviation over the seeds."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -179,13 +204,8 @@ def print_table(record: dict[str, Any], file: TextIO) -> None:
         return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f} %"
 
     runs = len(record["seeds"])
-    table = Table(
-        title=f"{record['model']} on {record['dataset']}, {runs} seed{'s' * (runs > 1)}",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        show_header=False,
-    )
+    table = Table(box=SIMPLE_HEAD, show_header=False, title_justify="left", title_style="bold")
+    table.title = f"{record['model']} on {record['dataset']}, {runs} seed{'s' * (runs > 1)}"
     table.add_row("validation accuracy", spread(record["val"]))
     table.add_row("[bold]test accuracy[/]", f"[bold]{spread(record['test'])}[/]")
     table.add_row("test macro F1", spread(record["metrics"]["f1_macro"]))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .. import metrics
 from ..graph import Graph
-from ._checks import MASKS, check_labels, check_trainable
+from ._checks import MASKS, check_device, check_labels, check_trainable
 from .config import TrainConfig
 from .early_stopping import EarlyStopping
 
@@ -55,8 +55,8 @@ class Trainer:
         on_epoch: called with each `Epoch` as it ends.
 
     Raises:
-        ValueError: an empty graph or mask, something missing, NaN or infinite x, a label the
-            model has no class for.
+        ValueError: an empty graph or mask, something missing, NaN or infinite x, a label that the
+            model has no class for, a model on another device than the graph.
         TypeError: y or a mask of a wrong kind.
 
     Example:
@@ -82,6 +82,7 @@ class Trainer:
         on_epoch: Callable[[Epoch], Any] | None = None,
     ):
         check_trainable(graph)
+        check_device(model, graph)
         self.model = model
         self.graph = graph
         self.config = config or TrainConfig()
@@ -128,8 +129,8 @@ class Trainer:
                 f"training diverged: at epoch {number} the training loss is {train_loss} and the "
                 f"validation loss {val_loss}; try a smaller lr than {self.config.lr}"
             )
-        accuracies = (self._accuracy(logits, mask) for mask in ("train_mask", "val_mask"))
-        train_accuracy, val_accuracy = accuracies
+        train_accuracy = self._accuracy(logits, "train_mask")
+        val_accuracy = self._accuracy(logits, "val_mask")
         return Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy)
 
     @torch.no_grad()

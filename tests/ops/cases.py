@@ -1,7 +1,6 @@
 """What the tests of the operators share: graphs as CSR, tolerances, properties, and one program of
 calls that every build of the kernels must answer as the plain-torch reference does."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -56,18 +55,8 @@ class Csr(NamedTuple):
         return torch.arange(self.num_dst).repeat_interleave(self.ptr.diff().long())
 
     @property
-    def edge(self) -> Tensor:
+    def edge(self) -> Tensor:  # what eid says, also where it is None
         return torch.arange(self.num_edges) if self.eid is None else self.eid.long()
-
-    def of(self, x: Tensor, weight: Tensor | None, op: Callable) -> Tensor:
-        """A reduction by plain indexing: `op` maps the messages of a row [d, …] to [...]."""
-        message = x[self.col.long()]
-        if weight is not None:
-            weight = weight[self.edge]
-            message = message * weight.reshape(weight.shape + (1,) * (x.dim() - weight.dim()))
-        if self.num_dst == 0:
-            return x.new_zeros((0,) + x.shape[1:])
-        return torch.stack([op(part) for part in message.split(self.ptr.diff().tolist())])
 
 
 def make_csr(name: str, index: torch.dtype = torch.int64, *, user_order: bool = True) -> Csr:
@@ -123,15 +112,13 @@ def check_gradients(function: Callable, *inputs: Tensor) -> None:
     assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)
 
 
-def check_threads(function: Callable[[], Tensor | tuple[Tensor, ...]]) -> None:
+def check_threads(function: Callable[[], tuple[Tensor, ...]]) -> None:
     """Every bit is the same on one, two and three threads, and again."""
     torch.set_num_threads(1)
     expected = function()
     for threads in (2, 3, 2):
         torch.set_num_threads(threads)
-        actual = function()
-        pairs = [(actual, expected)] if isinstance(actual, Tensor) else zip(actual, expected)
-        for a, b in pairs:
+        for a, b in zip(function(), expected, strict=True):
             assert torch.equal(a, b), f"{threads} threads"
 
 
@@ -168,16 +155,14 @@ def check_compile(function: Callable, *cases: tuple) -> None:
     """One dynamic graph for all cases, forward and backward, equal to eager."""
     torch.compiler.reset()
     compiled = torch.compile(function, fullgraph=True, dynamic=True, backend="aot_eager")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the compiler's own
-        for arguments in cases:
-            leaves = [a for a in arguments if isinstance(a, Tensor) and a.requires_grad]
-            outcome = []
-            for f in (function, compiled):
-                out = f(*arguments)
-                outcome.append([out, *torch.autograd.grad(out.sin().sum(), leaves)])
-            for k, (a, b) in enumerate(zip(*outcome)):
-                assert_close(b, a, f"result {k}")
+    for arguments in cases:
+        leaves = [a for a in arguments if isinstance(a, Tensor) and a.requires_grad]
+        outcome = []
+        for f in (function, compiled):
+            out = f(*arguments)
+            outcome.append([out, *torch.autograd.grad(out.sin().sum(), leaves)])
+        for k, (a, b) in enumerate(zip(*outcome)):
+            assert_close(b, a, f"result {k}")
 
 
 def refused(match: str, function: Callable, *args, **kwargs) -> None:

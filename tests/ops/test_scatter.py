@@ -53,7 +53,7 @@ def test_scatter_and_gather_agree_with_the_reference(name):
             reference.scatter_add_(expected, x.to(wide), index)
             ops.scatter_add_(total, x, index)
             assert_close(total, expected)
-            for rows in (out, out.mul(4).long(), out > 0):
+            for rows in (out, out.mul(4).long(), out.gt(0)):
                 assert torch.equal(ops.gather_rows(rows, index), rows[index.long()])
 
 
@@ -147,7 +147,7 @@ def test_results_and_gradients_do_not_depend_on_the_threads(reduce):
         if reduce == "add_":
             out = start.clone()
             ops.scatter_add_(out, x.detach(), index)
-            return out
+            return (out,)
         out = (
             ops.gather_rows(x, index) if reduce == "gather" else ops.scatter(x, index, 600, reduce)
         )

@@ -144,16 +144,17 @@ def test_results_and_gradients_do_not_depend_on_the_threads(op):
 
 
 def test_sddmm_names_the_argument_that_is_wrong():
-    ptr, col, eid, *_ = make_csr("unsorted")
+    csr = make_csr("unsorted")
+    ptr, col, eid = csr.ptr, csr.col, csr.edge
     a = values(5, 2, 3)
 
     def f(ptr=ptr, col=col, a=a, b=a, eid=eid, op="dot"):
         return ops.sddmm(ptr, col, a, b, eid=eid, op=op)
 
     refused(r"op must be one of 'dot', .*; got 'dots'", f, op="dots")
-    for wrong in ({"a": None}, {"op": "copy"}):
+    for op, other in (("dot", None), ("copy", a)):
         with pytest.raises(TypeError, match="a must be None for op='copy' and a tensor otherwise"):
-            f(**wrong)
+            ops.sddmm(ptr, col, other, a, op=op)
     refused(
         r"sddmm: ptr must run from 0 to the number of edges 6, got 0 to 7", f, col=col[:6], eid=None
     )

@@ -1,5 +1,7 @@
 """Segment reduce, softmax and expand: against plain torch, their corners, gradients and doors."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -205,7 +207,8 @@ def test_vmap_gives_what_a_loop_gives(reduce):
 
 def test_vmap_over_the_structure_is_refused():
     ptr = torch.tensor([[0, 1, 2], [0, 2, 2]])
-    for f in (ops.segment_reduce, ops.segment_softmax, lambda p, x: ops.segment_expand(p, x, 2)):
+    functions: list[Callable] = [ops.segment_reduce, ops.segment_softmax]
+    for f in (*functions, lambda ptr, x: ops.segment_expand(ptr, x, 2)):
         with pytest.raises(NotImplementedError, match="cannot map over the graph structure"):
             torch.func.vmap(f, (0, None))(ptr, values(2))
 

@@ -65,7 +65,7 @@ def test_scales_multiply_the_source_before_and_the_result_after(reduce):
     csr = make_csr("power_law")
     x, weight = values(csr.num_src, 3), values(csr.num_edges)
     row_scale, col_scale = values(csr.num_dst), values(csr.num_src)
-    scales = {"row_scale": row_scale, "col_scale": col_scale}
+    scales: dict = {"row_scale": row_scale, "col_scale": col_scale}
     out = ops.spmm(csr.ptr, csr.col, x, weight, eid=csr.eid, reduce=reduce, **scales)
     inner = ops.spmm(csr.ptr, csr.col, x * col_scale[:, None], weight, eid=csr.eid, reduce=reduce)
     assert_close(out, inner * row_scale[:, None])
@@ -93,7 +93,8 @@ def test_rows_without_values_stay_empty(reduce, shape):
     assert out.shape == (csr.num_dst, *shape)
     leaves = (x, weight)
     grads = torch.autograd.grad(out.sum(), leaves, create_graph=True)
-    again = torch.autograd.grad(sum(g.sum() for g in grads), leaves, allow_unused=True)
+    total = grads[0].sum() + grads[1].sum()
+    again = torch.autograd.grad(total, leaves, allow_unused=True)
     for leaf, grad, second in zip(leaves, grads, again):
         assert grad.shape == leaf.shape and not grad.any()
         assert second is None or (second.shape == leaf.shape and not second.any())
@@ -194,7 +195,7 @@ def test_gradients_with_scales_that_are_constants_or_variables(reduce):
     row_scale, col_scale = values(csr.num_dst), values(csr.num_src)
 
     def f(x, weight, row_scale=row_scale, col_scale=col_scale):
-        scales = {"row_scale": row_scale, "col_scale": col_scale}
+        scales: dict = {"row_scale": row_scale, "col_scale": col_scale}
         return ops.spmm(csr.ptr, csr.col, x, weight, eid=csr.eid, reduce=reduce, **scales)
 
     check_gradients(f, x, weight)
@@ -245,7 +246,7 @@ def test_vmap_gives_what_a_loop_gives(reduce):
         return ops.spmm(csr.ptr, csr.col, x, weight, eid=csr.eid, reduce=reduce)
 
     def scaled(x, row_scale, col_scale):
-        scales = {"row_scale": row_scale, "col_scale": col_scale}
+        scales: dict = {"row_scale": row_scale, "col_scale": col_scale}
         return ops.spmm(csr.ptr, csr.col, x, eid=csr.eid, reduce=reduce, **scales)
 
     check_vmap(lambda x: f(x, None), (0,), values(3, n, 2))
@@ -322,8 +323,9 @@ def test_results_and_gradients_do_not_depend_on_the_threads(reduce):
 
 
 def test_spmm_names_the_argument_that_is_wrong():
-    ptr, col, eid, num_dst, num_src = make_csr("unsorted")
-    x, weight = values(num_src, 2, 3), values(7)
+    csr = make_csr("unsorted")
+    ptr, col, eid = csr.ptr, csr.col, csr.edge
+    x, weight = values(5, 2, 3), values(7)
 
     refused(r"reduce must be one of 'max', .*; got 'maxx'", ops.spmm, ptr, col, x, reduce="maxx")
     refused(r"x must be \[num_src, F\].*\(5,\)", ops.spmm, ptr, col, x[:, 0, 0])
@@ -370,4 +372,3 @@ def test_spmm_names_the_argument_that_is_wrong():
         x,
         row_scale=values(5).float(),
     )
-    assert num_dst == 5

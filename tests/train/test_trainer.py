@@ -63,14 +63,22 @@ def test_among_equal_accuracies_the_lower_loss_is_the_better_epoch(graph):
     assert Trainer(model, graph, TrainConfig(epochs=4)).fit().best_epoch == 3
 
 
-def test_training_stops_after_patience_epochs_without_a_better_one(graph):
+def test_training_stops_when_neither_accuracy_nor_loss_got_better_for_patience_epochs(graph):
     right = [1, 5, 4, 4, 6, 5, 5, 5, 6]
     model = Scripted(graph.y, right)
     result = Trainer(model, graph, TrainConfig(epochs=9, patience=3)).fit()
-    assert len(result.history) == 8
-    assert result.best_epoch == 5
+    assert (len(result.history), result.best_epoch) == (8, 5)
     result = Trainer(Scripted(graph.y, right), graph, TrainConfig(epochs=9, patience=2)).fit()
     assert (len(result.history), result.best_epoch) == (4, 2)
+
+
+def test_a_falling_loss_renews_the_patience(graph):
+    confidence = [0.1, 0.1, 0.5, 0.9, 1.3, 1.3, 1.3, 1.3]
+    model = Scripted(graph.y, [6, 5, 5, 5, 5, 5, 5, 5], confidence)
+    result = Trainer(model, graph, TrainConfig(epochs=8, patience=2)).fit()
+    losses = [epoch.val_loss for epoch in result.history]
+    assert losses[0] < losses[1] > losses[2] > losses[3]
+    assert (len(result.history), result.best_epoch) == (7, 1)  # without a new loss since epoch 5
 
 
 def test_the_test_nodes_do_not_steer_the_training(graph):
@@ -199,6 +207,11 @@ def test_a_model_must_give_one_row_per_node(graph):
 
     with pytest.raises(ValueError, match=r"num_nodes=20, got an output of shape \(1, 5\)"):
         Trainer(Mean(), graph).fit()
+
+
+def test_the_model_must_be_where_the_graph_is(graph):
+    with pytest.raises(ValueError, match=r"graph is on cpu, got convs\.0\.\S+ on meta"):
+        Trainer(GCN(5, 8, 2).to("meta"), graph)
 
 
 @pytest.mark.parametrize(
