@@ -31,17 +31,28 @@ template <typename... Parts>
 
 inline const char* name_of(ScalarType type) {
   switch (type) {
-    case ScalarType::Float: return "float32";
-    case ScalarType::Double: return "float64";
-    case ScalarType::BFloat16: return "bfloat16";
-    case ScalarType::Half: return "float16";
-    case ScalarType::Bool: return "bool";
-    case ScalarType::Byte: return "uint8";
-    case ScalarType::Char: return "int8";
-    case ScalarType::Short: return "int16";
-    case ScalarType::Int: return "int32";
-    case ScalarType::Long: return "int64";
-    default: return "another dtype";
+    case ScalarType::Float:
+      return "float32";
+    case ScalarType::Double:
+      return "float64";
+    case ScalarType::BFloat16:
+      return "bfloat16";
+    case ScalarType::Half:
+      return "float16";
+    case ScalarType::Bool:
+      return "bool";
+    case ScalarType::Byte:
+      return "uint8";
+    case ScalarType::Char:
+      return "int8";
+    case ScalarType::Short:
+      return "int16";
+    case ScalarType::Int:
+      return "int32";
+    case ScalarType::Long:
+      return "int64";
+    default:
+      return "another dtype";
   }
 }
 
@@ -54,8 +65,8 @@ inline std::string shape_of(const Tensor& t) {
 }
 
 // "must have shape (N, H)", where a size of −1 may be anything.
-inline void check_shape(
-    const char* op, const char* name, const Tensor& t, const std::vector<int64_t>& sizes) {
+inline void check_shape(const char* op, const char* name, const Tensor& t,
+                        const std::vector<int64_t>& sizes) {
   bool same = t.dim() == int64_t(sizes.size());
   for (int64_t d = 0; same && d < t.dim(); ++d) same = sizes[d] < 0 || t.size(d) == sizes[d];
   if (same) return;
@@ -74,18 +85,16 @@ inline bool is_floating(ScalarType type) {
 
 inline void check_floating(const char* op, const char* name, const Tensor& t) {
   if (!is_floating(t.scalar_type())) {
-    fail(
-        op, ": ", name, " must be float32, float64, bfloat16 or float16, got ",
-        name_of(t.scalar_type()));
+    fail(op, ": ", name, " must be float32, float64, bfloat16 or float16, got ",
+         name_of(t.scalar_type()));
   }
 }
 
-inline void check_same_dtype(
-    const char* op, const char* name, const Tensor& t, const char* other, ScalarType type) {
+inline void check_same_dtype(const char* op, const char* name, const Tensor& t, const char* other,
+                             ScalarType type) {
   if (t.scalar_type() == type) return;
-  fail(
-      op, ": ", name, " and ", other, " must have one dtype, got ", name_of(t.scalar_type()),
-      " and ", name_of(type));
+  fail(op, ": ", name, " and ", other, " must have one dtype, got ", name_of(t.scalar_type()),
+       " and ", name_of(type));
 }
 
 inline void check_index(const char* op, const char* name, const Tensor& t) {

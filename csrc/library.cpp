@@ -46,8 +46,8 @@ static void without_cuda(StableIValue*, uint64_t, uint64_t) {
 STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
   for (const char* name :
        {"coo_to_csr", "csr_transpose", "csr_add_loops", "spmm", "spmm_arg", "spmm_arg_backward",
-        "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax",
-        "segment_softmax_backward", "edge_dropout", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
+        "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax", "segment_softmax_backward",
+        "edge_dropout", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
     m.impl(name, without_cuda);
   }
 }

@@ -5,12 +5,15 @@ library: the same operators are then defined here, on the plain-torch code of `o
 """
 
 import ctypes
+import os
 import warnings
 from pathlib import Path
 
 import torch
 
 _LIBRARY = Path(__file__).parent / "_C.abi3.so"
+
+CAPABILITIES = ("avx512", "avx2", "baseline")
 
 has_kernels = _LIBRARY.exists()
 """True when the package has its compiled kernels."""
@@ -19,6 +22,10 @@ _fallback: list[torch.library.Library] = []  # a Library unregisters its operato
 
 
 def _load() -> None:
+    wanted = os.environ.get("GNNLIB_CPU_CAPABILITY", "")
+    if wanted not in ("", *CAPABILITIES):
+        names = ", ".join(CAPABILITIES)
+        raise ValueError(f"GNNLIB_CPU_CAPABILITY must be one of {names}; got {wanted!r}")
     if has_kernels:
         torch.ops.load_library(_LIBRARY)
         return

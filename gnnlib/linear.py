@@ -15,6 +15,13 @@ def glorot_(tensor: Tensor) -> Tensor:
     return nn.init.uniform_(tensor, -bound, bound)
 
 
+def check_features(x: Any, in_channels: int) -> None:
+    if x.shape[-1] != in_channels:
+        raise ValueError(
+            f"x must have in_channels={in_channels} features, got x of shape {tuple(x.shape)}"
+        )
+
+
 class Linear(nn.Linear):
     """x Wᵀ + b for dense or sparse features: `torch.nn.Linear` with two differences.
 
@@ -53,22 +60,15 @@ class Linear(nn.Linear):
         if isinstance(x, SparseFeatures):
             out = self.without_bias(x)
             return out if self.bias is None else out + self.bias.to(out.dtype)
-        self._check(x)
+        check_features(x, self.in_features)
         return F.linear(x, self.weight, self.bias)
 
     def without_bias(self, x: Any) -> Tensor:
         """x Wᵀ."""
-        self._check(x)
+        check_features(x, self.in_features)
         if isinstance(x, SparseFeatures):
             return x.matmul(self.weight.t())
         return F.linear(x, self.weight)
-
-    def _check(self, x: Any) -> None:
-        if x.shape[-1] != self.in_features:
-            raise ValueError(
-                f"x must have in_channels={self.in_features} features, got x of shape"
-                f" {tuple(x.shape)}"
-            )
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"

@@ -13,18 +13,20 @@ namespace gnnlib::cpu {
 inline Tensor dense(const Tensor& t) {
   return t.is_contiguous() ? t : torch::stable::contiguous(t);
 }
-inline OptionalTensor dense(const OptionalTensor& t) {
-  return t ? OptionalTensor(dense(*t)) : t;
-}
+inline OptionalTensor dense(const OptionalTensor& t) { return t ? OptionalTensor(dense(*t)) : t; }
 inline const void* pointer(const OptionalTensor& t) { return t ? t->data_ptr() : nullptr; }
 
 inline Dtype dtype_of(const char* op, const char* name, const Tensor& t) {
   check_floating(op, name, t);
   switch (t.scalar_type()) {
-    case ScalarType::Double: return Dtype::f64;
-    case ScalarType::BFloat16: return Dtype::bf16;
-    case ScalarType::Half: return Dtype::f16;
-    default: return Dtype::f32;
+    case ScalarType::Double:
+      return Dtype::f64;
+    case ScalarType::BFloat16:
+      return Dtype::bf16;
+    case ScalarType::Half:
+      return Dtype::f16;
+    default:
+      return Dtype::f32;
   }
 }
 
@@ -35,7 +37,8 @@ struct BoundCsr {
   int64_t num_rows, num_edges;  // num_edges: −1 without col and eid
   bool wide;
 
-  BoundCsr(const char* op, const Tensor& ptr_, const OptionalTensor& col_, const OptionalTensor& eid_)
+  BoundCsr(const char* op, const Tensor& ptr_, const OptionalTensor& col_,
+           const OptionalTensor& eid_)
       : ptr(dense(ptr_)), col(dense(col_)), eid(dense(eid_)) {
     check_index(op, "ptr", ptr);
     if (ptr.numel() == 0) fail(op, ": ptr must have num_dst + 1 entries, got none");
@@ -47,7 +50,8 @@ struct BoundCsr {
       check_index(op, part == &col ? "col" : "eid", **part);
       check_same_dtype(op, part == &col ? "col" : "eid", **part, "ptr", ptr.scalar_type());
       if ((*part)->numel() != num_edges) {
-        fail(op, ": eid must have one id per edge: col has ", num_edges, ", eid ", (*part)->numel());
+        fail(op, ": eid must have one id per edge: col has ", num_edges, ", eid ",
+             (*part)->numel());
       }
     }
   }
@@ -59,7 +63,8 @@ struct BoundCsr {
   // The CSR must end where its edges do: the one lie in a ptr that would read past every array.
   void check_edges(const char* op, int64_t edges) const {
     if (at(0) != 0 || at(num_rows) != edges) {
-      fail(op, ": ptr must run from 0 to the number of edges ", edges, ", got ", at(0), " to ", at(num_rows));
+      fail(op, ": ptr must run from 0 to the number of edges ", edges, ", got ", at(0), " to ",
+           at(num_rows));
     }
   }
   Csr view() const { return {ptr.data_ptr(), pointer(col), pointer(eid), wide}; }
@@ -70,9 +75,8 @@ struct BoundCsr {
 struct Sorted {
   Tensor ptr, value, position;
 };
-Sorted sort_edges(
-    const char* op, const char* key_name, const Tensor& key, const Tensor* value,
-    const char* rows_name, int64_t num_rows);
+Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
+                  const char* rows_name, int64_t num_rows);
 
 // A new tensor like x; large ones on huge pages, which halve the time of writing them first.
 // GNNLIB_HUGE_PAGES=0 turns that off.

@@ -27,9 +27,8 @@ Tensor edge_dropout(const Tensor& x_, const OptionalTensor& eid_, double p, cons
   args.heads = flat_rows(x).dim;
   args.dtype = dtype_of(op, "x", x);
   args.wide = eid && eid->scalar_type() == ScalarType::Long;
-  parallel_even(x.size(0), x.numel(), [&](int64_t first, int64_t last) {
-    kernels().dropout(args, first, last);
-  });
+  parallel_even(x.size(0), x.numel(),
+                [&](int64_t first, int64_t last) { kernels().dropout(args, first, last); });
   return out;
 }
 

@@ -1,7 +1,8 @@
 // What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
 //
 // The kernels (spmm.h, sddmm.h, segment.h, scatter.h) are compiled once per instruction set by
-// clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at load time.
+// clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at load
+// time.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +23,10 @@ struct Csr {
 
 struct SpmmArgs {
   Csr csr;
-  const void* weight;  // null, [E] (heads == 1) or [E, heads]
-  const void* x;       // [num_src, heads, dim]
-  void* out;           // [num_dst, heads, dim]
-  void* arg;           // [num_dst, heads, dim], for max and min
+  const void* weight;     // null, [E] (heads == 1) or [E, heads]
+  const void* x;          // [num_src, heads, dim]
+  void* out;              // [num_dst, heads, dim]
+  void* arg;              // [num_dst, heads, dim], for max and min
   const void* row_scale;  // null or [num_dst], in the accumulation type
   const void* col_scale;  // null or [num_src]
   int64_t heads, dim;
@@ -34,7 +35,7 @@ struct SpmmArgs {
 };
 
 struct ArgBackwardArgs {
-  Csr csr;  // the transpose: ptr = t_ptr, col = t_row, eid = where the weight is
+  Csr csr;          // the transpose: ptr = t_ptr, col = t_row, eid = where the weight is
   const void* pos;  // CSR position of each transposed edge
   const void* weight;
   const void* grad;  // [num_dst, heads, dim]

@@ -9,9 +9,8 @@
 namespace gnnlib::cpu {
 
 template <typename I>
-static Sorted sort_by_key(
-    const char* op, const char* key_name, const Tensor& key, const Tensor* value,
-    int64_t num_rows) {
+static Sorted sort_by_key(const char* op, const char* key_name, const Tensor& key,
+                          const Tensor* value, int64_t num_rows) {
   const int64_t num_edges = key.numel();
   // A chunk costs a pass over the rows: worth it only where it has as many edges.
   const int64_t threads = num_edges < kSerialWork ? 1 : torch::stable::get_num_threads();
@@ -35,22 +34,21 @@ static Sorted sort_by_key(
   });
   for (int64_t k : bad) {
     if (k >= 0) {
-      fail(op, ": ", key_name, " must lie in 0 … ", num_rows - 1, ": position ", k, " is ", keys[k]);
+      fail(op, ": ", key_name, " must be below ", num_rows, " and not negative: position ", k,
+           " is ", keys[k]);
     }
   }
   place_chunks(counts.get(), chunks, num_rows, static_cast<I*>(ptr.data_ptr()));
   each_chunk([&](int64_t c) {
-    place_edges(
-        keys, value ? static_cast<const I*>(value->data_ptr()) : nullptr, bound(c), bound(c + 1),
-        counts.get() + c * num_rows, static_cast<I*>(sorted.data_ptr()),
-        static_cast<I*>(position.data_ptr()));
+    place_edges(keys, value ? static_cast<const I*>(value->data_ptr()) : nullptr, bound(c),
+                bound(c + 1), counts.get() + c * num_rows, static_cast<I*>(sorted.data_ptr()),
+                static_cast<I*>(position.data_ptr()));
   });
   return {ptr, sorted, position};
 }
 
-Sorted sort_edges(
-    const char* op, const char* key_name, const Tensor& key, const Tensor* value,
-    const char* rows_name, int64_t num_rows) {
+Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
+                  const char* rows_name, int64_t num_rows) {
   if (num_rows < 0) fail(op, ": ", rows_name, " must not be negative, got ", num_rows);
   if (key.scalar_type() == ScalarType::Long) {
     return sort_by_key<int64_t>(op, key_name, key, value, num_rows);
@@ -61,8 +59,8 @@ Sorted sort_edges(
   return sort_by_key<int32_t>(op, key_name, key, value, num_rows);
 }
 
-std::tuple<Tensor, Tensor, Tensor> coo_to_csr(
-    const Tensor& dst_, const Tensor& src_, int64_t num_dst) {
+std::tuple<Tensor, Tensor, Tensor> coo_to_csr(const Tensor& dst_, const Tensor& src_,
+                                              int64_t num_dst) {
   check_index("coo_to_csr", "dst", dst_);
   const Tensor dst = dense(dst_), src = dense(src_);
   check_same_dtype("coo_to_csr", "src", src, "dst", dst.scalar_type());
@@ -84,8 +82,8 @@ static Tensor row_of_each_edge(const BoundCsr& csr) {
   return row;
 }
 
-std::tuple<Tensor, Tensor, Tensor> csr_transpose(
-    const Tensor& ptr, const Tensor& col, int64_t num_src) {
+std::tuple<Tensor, Tensor, Tensor> csr_transpose(const Tensor& ptr, const Tensor& col,
+                                                 int64_t num_src) {
   const BoundCsr csr("csr_transpose", ptr, col, std::nullopt);
   csr.check_edges("csr_transpose", csr.num_edges);
   const Tensor row = csr.wide ? row_of_each_edge<int64_t>(csr) : row_of_each_edge<int32_t>(csr);
@@ -128,8 +126,8 @@ static std::tuple<Tensor, Tensor, Tensor> add_loops(const BoundCsr& csr) {
   return {new_ptr, new_col, new_eid};
 }
 
-std::tuple<Tensor, Tensor, Tensor> csr_add_loops(
-    const Tensor& ptr, const Tensor& col, const OptionalTensor& eid) {
+std::tuple<Tensor, Tensor, Tensor> csr_add_loops(const Tensor& ptr, const Tensor& col,
+                                                 const OptionalTensor& eid) {
   const BoundCsr csr("csr_add_loops", ptr, col, eid);
   csr.check_edges("csr_add_loops", csr.num_edges);
   if (!csr.wide && csr.num_edges + csr.num_rows > std::numeric_limits<int32_t>::max()) {

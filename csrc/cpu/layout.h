@@ -35,9 +35,8 @@ void place_chunks(I* counts, int64_t chunks, int64_t num_rows, I* ptr) {
 
 // Puts the edges [first, last) at their places: value (if any) and position.
 template <typename I>
-void place_edges(
-    const I* key, const I* value, int64_t first, int64_t last, I* next, I* sorted_value,
-    I* position) {
+void place_edges(const I* key, const I* value, int64_t first, int64_t last, I* next,
+                 I* sorted_value, I* position) {
   for (int64_t k = first; k < last; ++k) {
     const I at = next[key[k]]++;
     if (value) sorted_value[at] = value[k];

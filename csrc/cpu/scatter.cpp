@@ -3,13 +3,12 @@
 
 namespace gnnlib::cpu {
 
-Tensor spmm(
-    const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
-    const OptionalTensor& weight, const Tensor& x, std::string reduce,
-    const OptionalTensor& row_scale, const OptionalTensor& col_scale);
-std::tuple<Tensor, Tensor> spmm_arg(
-    const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
-    const OptionalTensor& weight, const Tensor& x, std::string reduce);
+Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
+            const OptionalTensor& weight, const Tensor& x, std::string reduce,
+            const OptionalTensor& row_scale, const OptionalTensor& col_scale);
+std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col,
+                                    const OptionalTensor& eid, const OptionalTensor& weight,
+                                    const Tensor& x, std::string reduce);
 
 static int64_t index_at(const Tensor& index, int64_t k) {
   return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]
@@ -30,7 +29,7 @@ static void check_range(const char* op, const Tensor& index, int64_t rows) {
   for (int64_t k = 0; k < n; ++k) {
     const int64_t i = index_at(index, k);
     if (i < 0 || i >= rows) {
-      fail(op, ": index must lie in 0 … ", rows - 1, ": position ", k, " is ", i);
+      fail(op, ": index must be below ", rows, " and not negative: position ", k, " is ", i);
     }
   }
 }
@@ -38,7 +37,8 @@ static void check_range(const char* op, const Tensor& index, int64_t rows) {
 static void check_pair(const char* op, const Tensor& x, const Tensor& index) {
   check_index(op, "index", index);
   if (x.dim() < 1 || x.size(0) != index.numel()) {
-    fail(op, ": x must have one row per index: index has ", index.numel(), ", x shape ", shape_of(x));
+    fail(op, ": x must have one row per index: index has ", index.numel(), ", x shape ",
+         shape_of(x));
   }
 }
 
@@ -54,9 +54,8 @@ Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
   args.index = index.data_ptr();
   args.bytes = flat_rows(x).dim * int64_t(x.element_size());
   args.wide = index.scalar_type() == ScalarType::Long;
-  parallel_even(index.numel(), out.numel(), [&](int64_t first, int64_t last) {
-    kernels().gather(args, first, last);
-  });
+  parallel_even(index.numel(), out.numel(),
+                [&](int64_t first, int64_t last) { kernels().gather(args, first, last); });
   return out;
 }
 
@@ -80,8 +79,8 @@ static void rename(Tensor& arg, const Tensor& order) {
   });
 }
 
-std::tuple<Tensor, Tensor> scatter_arg(
-    const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
+std::tuple<Tensor, Tensor> scatter_arg(const Tensor& x, const Tensor& index, int64_t num_rows,
+                                       std::string reduce) {
   const auto [ptr, _, order] = rows_of("scatter_arg", x, index, num_rows);
   auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
   arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);
@@ -95,9 +94,8 @@ void scatter_add_(Tensor out, const Tensor& x_, const Tensor& index_) {
   if (!out.is_contiguous()) fail(op, ": out must be contiguous");
   check_floating(op, "x", x);
   if (out.scalar_type() != accumulate_type(x.scalar_type())) {
-    fail(
-        op, ": out must be float64 for float64 x and float32 for all others, got ",
-        name_of(out.scalar_type()), " with x ", name_of(x.scalar_type()));
+    fail(op, ": out must be float64 for float64 x and float32 for all others, got ",
+         name_of(out.scalar_type()), " with x ", name_of(x.scalar_type()));
   }
   check_shape(op, "out", out, with_rows(x, -1));
   check_range(op, index, out.size(0));
@@ -109,9 +107,8 @@ void scatter_add_(Tensor out, const Tensor& x_, const Tensor& index_) {
   args.dim = flat_rows(x).dim;
   args.dtype = dtype_of(op, "x", x);
   args.wide = index.scalar_type() == ScalarType::Long;
-  parallel_even(out.size(0), x.numel(), [&](int64_t first, int64_t last) {
-    kernels().scatter_add(args, first, last);
-  });
+  parallel_even(out.size(0), x.numel(),
+                [&](int64_t first, int64_t last) { kernels().scatter_add(args, first, last); });
 }
 
 }  // namespace gnnlib::cpu

@@ -12,9 +12,8 @@ static EdgeOp op_of(const std::string& name) {
   fail("sddmm: op must be dot, add, sub, mul or copy, got '", name, "'");
 }
 
-Tensor sddmm(
-    const Tensor& ptr, const Tensor& col, const OptionalTensor& eid, const OptionalTensor& a_,
-    const Tensor& b_, std::string op) {
+Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
+             const OptionalTensor& a_, const Tensor& b_, std::string op) {
   const BoundCsr csr("sddmm", ptr, col, eid);
   csr.check_edges("sddmm", csr.num_edges);
   const Tensor b = dense(b_);
@@ -44,9 +43,8 @@ Tensor sddmm(
   Tensor out = new_output(b, sizes);
   args.out = out.data_ptr();
   const int64_t work = (csr.num_edges + csr.num_rows) * args.heads * args.dim;
-  parallel_rows(csr, work, [&](int64_t first, int64_t last_row) {
-    kernels().sddmm(args, first, last_row);
-  });
+  parallel_rows(csr, work,
+                [&](int64_t first, int64_t last_row) { kernels().sddmm(args, first, last_row); });
   return out;
 }
 

@@ -17,7 +17,8 @@ GNNLIB_INLINE Accumulate<S> dot(const S* a, const S* b, int64_t dim) {
   if (dim >= L) {
     Vec<A, L> sum[4] = {};  // four chains hide the latency of the multiply-add
     for (; d + 4 * L <= dim; d += 4 * L) {
-      for (int v = 0; v < 4; ++v) sum[v] += load_vec<S, L>(a + d + v * L) * load_vec<S, L>(b + d + v * L);
+      for (int v = 0; v < 4; ++v)
+        sum[v] += load_vec<S, L>(a + d + v * L) * load_vec<S, L>(b + d + v * L);
     }
     for (; d + L <= dim; d += L) sum[0] += load_vec<S, L>(a + d) * load_vec<S, L>(b + d);
     total = lane_sum<A, L>((sum[0] + sum[1]) + (sum[2] + sum[3]));
@@ -67,11 +68,16 @@ void sddmm_rows(const SddmmArgs& args, int64_t first, int64_t end) {
 void sddmm(const SddmmArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     switch (args.op) {
-      case EdgeOp::dot: return sddmm_rows<EdgeOp::dot, S, I>(args, first, end);
-      case EdgeOp::add: return sddmm_rows<EdgeOp::add, S, I>(args, first, end);
-      case EdgeOp::sub: return sddmm_rows<EdgeOp::sub, S, I>(args, first, end);
-      case EdgeOp::mul: return sddmm_rows<EdgeOp::mul, S, I>(args, first, end);
-      case EdgeOp::copy: return sddmm_rows<EdgeOp::copy, S, I>(args, first, end);
+      case EdgeOp::dot:
+        return sddmm_rows<EdgeOp::dot, S, I>(args, first, end);
+      case EdgeOp::add:
+        return sddmm_rows<EdgeOp::add, S, I>(args, first, end);
+      case EdgeOp::sub:
+        return sddmm_rows<EdgeOp::sub, S, I>(args, first, end);
+      case EdgeOp::mul:
+        return sddmm_rows<EdgeOp::mul, S, I>(args, first, end);
+      case EdgeOp::copy:
+        return sddmm_rows<EdgeOp::copy, S, I>(args, first, end);
     }
   });
 }

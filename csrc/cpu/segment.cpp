@@ -3,8 +3,8 @@
 
 namespace gnnlib::cpu {
 
-Tensor segment_expand(
-    const Tensor& ptr, const OptionalTensor& eid, const Tensor& x_, int64_t num_edges) {
+Tensor segment_expand(const Tensor& ptr, const OptionalTensor& eid, const Tensor& x_,
+                      int64_t num_edges) {
   const BoundCsr csr("segment_expand", ptr, std::nullopt, eid);
   csr.check_edges("segment_expand", num_edges);
   if (eid && eid->numel() != num_edges) {
@@ -29,7 +29,8 @@ static SoftmaxArgs prepare(const char* op, const BoundCsr& csr, const Tensor& sc
   if (scores.dim() < 1) fail(op, ": scores must be [E] or [E, H], got a scalar");
   csr.check_edges(op, scores.size(0));
   if (csr.eid && csr.num_edges != scores.size(0)) {
-    fail(op, ": scores must have one row per edge: eid has ", csr.num_edges, ", scores shape ", shape_of(scores));
+    fail(op, ": scores must have one row per edge: eid has ", csr.num_edges, ", scores shape ",
+         shape_of(scores));
   }
   SoftmaxArgs args{};
   args.csr = csr.view();
@@ -45,14 +46,13 @@ Tensor segment_softmax(const Tensor& ptr, const OptionalTensor& eid, const Tenso
   SoftmaxArgs args = prepare("segment_softmax", csr, scores);
   Tensor out = new_output(scores, with_rows(scores, scores.size(0)));
   args.out = out.data_ptr();
-  parallel_rows(csr, scores.numel() * 8, [&](int64_t first, int64_t last) {
-    kernels().softmax(args, first, last);
-  });
+  parallel_rows(csr, scores.numel() * 8,
+                [&](int64_t first, int64_t last) { kernels().softmax(args, first, last); });
   return out;
 }
 
-Tensor segment_softmax_backward(
-    const Tensor& ptr, const OptionalTensor& eid, const Tensor& value_, const Tensor& grad_) {
+Tensor segment_softmax_backward(const Tensor& ptr, const OptionalTensor& eid, const Tensor& value_,
+                                const Tensor& grad_) {
   const char* op = "segment_softmax_backward";
   const BoundCsr csr(op, ptr, std::nullopt, eid);
   const Tensor value = dense(value_), grad = dense(grad_);

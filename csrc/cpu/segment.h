@@ -30,7 +30,8 @@ struct Scratch {
 };
 
 GNNLIB_INLINE void exp_in_place(float* x, int64_t n) {
-  for (int64_t k = 0; k < n; k += 16) store_vec<float, 16>(x + k, exp_vec<16>(load_vec<float, 16>(x + k)));
+  for (int64_t k = 0; k < n; k += 16)
+    store_vec<float, 16>(x + k, exp_vec<16>(load_vec<float, 16>(x + k)));
 }
 GNNLIB_INLINE void exp_in_place(double* x, int64_t n) {
   for (int64_t k = 0; k < n; ++k) x[k] = std::exp(x[k]);

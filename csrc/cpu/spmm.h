@@ -54,8 +54,8 @@ struct Spmm {
   }
 
   template <bool Scaled, bool Mul, int N, int V>
-  void reduce_rows(
-      int64_t first, int64_t end, int64_t head, int64_t start, int64_t last, bool mean) const {
+  void reduce_rows(int64_t first, int64_t end, int64_t head, int64_t start, int64_t last,
+                   bool mean) const {
     using Vector = Vec<A, N>;
     const int64_t limit = ptr[end];
     for (int64_t i = first; i < end; ++i) {
@@ -67,7 +67,7 @@ struct Spmm {
         const S* row = x + j * stride;
         if (k + kAhead < limit) {
           const S* next = x + source(k + kAhead) * stride;
-          prefetch<V * N * int(sizeof(S))>(next + start);
+          prefetch<V * N* int(sizeof(S))>(next + start);
         }
         const A f = Scaled ? factor(k, j, head) : A(1);
         for (int v = 0; v < V; ++v) {
@@ -103,7 +103,7 @@ struct Spmm {
         const int64_t j = source(k);
         const S* row = x + j * stride;
         if (k + kAhead < limit) {
-          prefetch<V * N * int(sizeof(S))>(x + source(k + kAhead) * stride + start);
+          prefetch<V * N* int(sizeof(S))>(x + source(k + kAhead) * stride + start);
         }
         for (int v = 0; v < V; ++v) {
           Vector value = load_vec<S, N>(row + (v == V - 1 ? last : start + v * N));
@@ -148,9 +148,12 @@ struct Spmm {
                    : reduce_rows<false, false, N, V>(first, end, head, start, last, mean);
             break;
           }
-          case Reduce::mul: return reduce_rows<true, true, N, V>(first, end, head, start, last, false);
-          case Reduce::max: return select_rows<false, N, V>(first, end, head, start, last);
-          case Reduce::min: return select_rows<true, N, V>(first, end, head, start, last);
+          case Reduce::mul:
+            return reduce_rows<true, true, N, V>(first, end, head, start, last, false);
+          case Reduce::max:
+            return select_rows<false, N, V>(first, end, head, start, last);
+          case Reduce::min:
+            return select_rows<true, N, V>(first, end, head, start, last);
         }
       });
     }
@@ -158,9 +161,8 @@ struct Spmm {
 };
 
 void spmm(const SpmmArgs& args, int64_t first, int64_t last) {
-  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
-    Spmm<S, I>(args).run(args, first, last);
-  });
+  dispatch(args.dtype, args.csr.wide,
+           [&]<typename S, typename I>() { Spmm<S, I>(args).run(args, first, last); });
 }
 
 // dx[j] = Σ over the edges j → i, at CSR position p, of w · grad[i] where arg[i] == p.
@@ -169,9 +171,8 @@ struct ArgBackward {
   using A = Accumulate<S>;
 
   template <int N, int V>
-  static void rows(
-      const ArgBackwardArgs& args, int64_t first, int64_t end, int64_t head, int64_t start,
-      int64_t last) {
+  static void rows(const ArgBackwardArgs& args, int64_t first, int64_t end, int64_t head,
+                   int64_t start, int64_t last) {
     const I* ptr = static_cast<const I*>(args.csr.ptr);
     const I* col = static_cast<const I*>(args.csr.col);
     const I* eid = static_cast<const I*>(args.csr.eid);
@@ -187,8 +188,8 @@ struct ArgBackward {
         const int64_t row = col[k] * stride;
         if (k + kAhead < limit) {
           const int64_t next = col[k + kAhead] * stride + start;
-          prefetch<V * N * int(sizeof(I))>(arg + next);
-          prefetch<V * N * int(sizeof(S))>(grad + next);
+          prefetch<V * N* int(sizeof(I))>(arg + next);
+          prefetch<V * N* int(sizeof(S))>(grad + next);
         }
         const A w = weight ? load_one(weight + (eid ? eid[k] : pos[k]) * args.heads + head) : A(1);
         for (int v = 0; v < V; ++v) {
@@ -213,8 +214,7 @@ void arg_backward(const ArgBackwardArgs& args, int64_t first, int64_t end) {
     for (int64_t head = 0; head < args.heads; ++head) {
       for_tiles<S>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
         const int64_t shift = head * args.dim;
-        ArgBackward<S, I>::template rows<N, V>(
-            args, first, end, head, start + shift, last + shift);
+        ArgBackward<S, I>::template rows<N, V>(args, first, end, head, start + shift, last + shift);
       });
     }
   });

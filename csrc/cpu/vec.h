@@ -136,8 +136,7 @@ GNNLIB_INLINE Vec<float, N> exp_vec(Vec<float, N> x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const U exponent = (bit_cast<uint32_t, N>(rounded) - bit_cast<uint32_t, N>(shifter) + 127u)
-                     << 23;
+  const U exponent = (bit_cast<uint32_t, N>(rounded) - bit_cast<uint32_t, N>(shifter) + 127u) << 23;
   const F result = p * bit_cast<float, N>(exponent);
   return tiny ? zero : result;
 }
@@ -149,10 +148,14 @@ GNNLIB_INLINE void dispatch(Dtype dtype, bool wide, F&& f) {
     wide ? f.template operator()<S, int64_t>() : f.template operator()<S, int32_t>();
   };
   switch (dtype) {
-    case Dtype::f32: return index.template operator()<float>();
-    case Dtype::f64: return index.template operator()<double>();
-    case Dtype::bf16: return index.template operator()<bf16>();
-    case Dtype::f16: return index.template operator()<f16>();
+    case Dtype::f32:
+      return index.template operator()<float>();
+    case Dtype::f64:
+      return index.template operator()<double>();
+    case Dtype::bf16:
+      return index.template operator()<bf16>();
+    case Dtype::f16:
+      return index.template operator()<f16>();
   }
 }
 

@@ -12,7 +12,7 @@ from ..linear import Linear
 class GCNConv(nn.Module):
     """The graph convolution of Kipf and Welling: a normalised sum over neighbours and self.
 
-    x'[i] = W Σ over j in N(i) ∪ {i} of e[ji] / sqrt(d[j] d[i]) · x[j] + b,  d[i] = Σ over j of e[ji]
+    x'[i] = W Σ over j in N(i) ∪ {i} of e[ji] / sqrt(d[j] d[i]) · x[j] + b,  d[i] = Σ_j e[ji]
 
     where W is `lin.weight`, b is `bias`, e[ji] is `edge_weight` (1 by default) and d the weighted
     in-degree, self-loops included. A node that has self-loops keeps them; the others get one of

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .. import ops
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
+from ..linear import check_features
 
 
 class GINConv(nn.Module):
@@ -28,7 +29,7 @@ class GINConv(nn.Module):
         result: [num_dst, out_channels].
 
     Raises:
-        ValueError: for a wrong number of rows.
+        ValueError: for a wrong number of rows, or of features where h starts with a Linear.
 
     Paper: "How Powerful are Graph Neural Networks?", ICLR 2019.
 
@@ -62,6 +63,8 @@ class GINConv(nn.Module):
         adj, _, _ = resolve(graph, x)
         source, target = x if isinstance(x, tuple) else (x, x)
         first = self._first_linear()
+        if first is not None:
+            check_features(source, first.in_features)
         sparse = isinstance(source, SparseFeatures) or isinstance(target, SparseFeatures)
         if first is None or not (sparse or first.in_features > first.out_features):
             source, target = (

@@ -192,7 +192,7 @@ class _SpmmMul(torch.autograd.Function):
         grad_x = grad_weight = None
         if ctx.needs_input_grad[4]:
             grad_x = scatter(grad if factor is None else grad * factor, col, x.shape[0])
-        if ctx.needs_input_grad[3]:
+        if weight is not None and ctx.needs_input_grad[3]:
             product = grad * rows
             grad_weight = product.flatten(weight.dim()).sum(-1)
             if eid is not None:

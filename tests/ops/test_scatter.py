@@ -162,7 +162,7 @@ def test_scatter_and_gather_name_the_argument_that_is_wrong():
     for kind in (torch.int32, torch.int64):
         for bad, value in ((3, 3), (-1, -1)):
             wrong = torch.tensor([1, 0, bad], dtype=kind)
-            text = rf"index must lie in 0 … 2: position 2 is {value}"
+            text = rf"index must be below 3 and not negative: position 2 is {value}"
             refused(rf"gather_rows: {text}", gather, x, wrong)
             refused(rf"scatter_add_: {text}", add_, x.clone(), x, wrong)
             for reduce in REDUCES:
