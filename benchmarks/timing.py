@@ -6,11 +6,11 @@ where a single time does not.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 def interleave(
-    sides: dict[str, Callable[[], object]], rounds: int = 15, warm_up: int = 3
+    sides: Mapping[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
 ) -> dict[str, float]:
     """The median seconds of a call of each side, over `rounds` rounds that call every side once.
 

@@ -45,7 +45,10 @@ class WholeRows(Exception):
 
 
 def make_plan(adj: Adjacency, max_edges: int, split: bool) -> Plan:
-    """Blocks of at most max_edges edges, where a row that is not split may be longer."""
+    """Blocks of at most max_edges edges, where a row that is not split may be longer.
+
+    None is without edges, if there are any: not all code takes empty tensors.
+    """
     import numpy as np
 
     ptr = adj.ptr.cpu().numpy()
@@ -61,7 +64,8 @@ def make_plan(adj: Adjacency, max_edges: int, split: bool) -> Plan:
     blocks, first, num_rows = [], 0, ptr.size - 1
     while first < num_rows or not blocks:
         last = int(np.searchsorted(ptr, ptr[first] + max_edges, side="right")) - 1
-        last = min(max(last, first + 1), num_rows)
+        if last < num_rows and ptr[last] == ptr[first]:  # the next row with edges is too long
+            last = int(np.searchsorted(ptr, ptr[last + 1], side="right")) - 1
         blocks.append(Block(first, last, int(ptr[first]), int(ptr[last])))
         first = last
     pseudo = adj.ptr if rows_ptr is None else torch.from_numpy(ptr).to(adj.ptr)
@@ -135,9 +139,10 @@ class Run:
         frozen = object.__new__(type(self.module))
         taken = {id(t) for t in captured}
         for name, value in self.module.__dict__.items():
-            if isinstance(value, Tensor) and value.grad_fn is not None and id(value) not in taken:
-                continue
-            frozen.__dict__[name] = value.copy() if name in ("_parameters", "_buffers") else value
+            if isinstance(value, dict):  # _parameters, _buffers
+                frozen.__dict__[name] = value.copy()
+            elif not isinstance(value, Tensor) or value.grad_fn is None or id(value) in taken:
+                frozen.__dict__[name] = value
         return Run(self.adj, self.sides, frozen, self.message, self.reduces)
 
 
@@ -206,8 +211,8 @@ def _join_parts(adj: Adjacency, rows_ptr: Tensor, parts: Tensor, reduce: str) ->
 
 
 def _sees_all(run: Run, tensors: list[Tensor]) -> bool:
-    """Whether the gradients of all that the message takes can be found, judged on one edge."""
-    end = min(1, run.adj.num_edges)
+    """Whether the gradients of all that the message takes can be found, judged on two edges."""
+    end = min(2, run.adj.num_edges)  # of one, squeeze() would take the dimension
     ptr = torch.tensor([0, end], dtype=run.adj.ptr.dtype, device=run.adj.device)
     edges = _leaves(run.gather([t.detach() for t in tensors], 0, end), tensors)
     with torch.random.fork_rng(_rng_devices(tensors)):
@@ -325,12 +330,12 @@ def _grads(saved: _Saved, tensors, wanted: list[int], grads) -> list[Tensor]:
                 total += grad
                 continue
             index = run.index(run.sides[n], block.begin, block.end)
-            if run.sides[n] != "edge":
-                ops.scatter_add_(total, grad, index)
-            elif index is None:
+            if index is None:
                 total[block.begin : block.end] = grad
-            else:
+            elif run.sides[n] == "edge":
                 total[index] = grad.to(total.dtype)
+            else:
+                ops.scatter_add_(total, grad, index)
     return [total.to(tensors[n].dtype) for n, total in zip(wanted, totals, strict=True)]
 
 

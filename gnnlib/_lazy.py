@@ -147,9 +147,9 @@ class EdgeTensor:
         self = next((a for a in args if isinstance(a, EdgeTensor)), None)
         if self is None:  # inside a list, as torch.cat has it
             self = _first_lazy((*args, *kwargs.values()))
-        if function in (torch.mul, torch.multiply, Tensor.mul, Tensor.__mul__, Tensor.__rmul__):
-            if len(args) == 2 and not kwargs:
-                return self._times(args[1] if args[0] is self else args[0])
+        products = (torch.mul, torch.multiply, Tensor.mul, Tensor.__mul__, Tensor.__rmul__)
+        if function in products and len(args) == 2 and not kwargs:
+            return self._times(args[1] if args[0] is self else args[0])
         if function in (torch.sum, Tensor.sum) and args[0] is self:
             return self._sum(*args[1:], **kwargs)
         return self._apply(function, *args, **kwargs)

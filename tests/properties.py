@@ -10,6 +10,7 @@ The layer takes 4 features (`make_graph` of tests.graphs has them) and, for `edg
 
 import copy
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,11 +68,8 @@ def nodes_may_be_renumbered(layer: Layer) -> None:
         graph = corner_graph(name)
         order = torch.randperm(graph.num_nodes)
         rank = torch.argsort(order)
-        renumbered = Graph(
-            rank[graph.edge_index],
-            x=graph.x[order],
-            **layer.edge_tensors(graph),
-        )
+        edges: dict[str, Any] = layer.edge_tensors(graph)
+        renumbered = Graph(rank[graph.edge_index], x=graph.x[order], **edges)
         _close(module(renumbered.x, renumbered), _run(layer, module, graph)[order])
 
 
@@ -81,7 +79,9 @@ def edges_may_come_in_any_order(layer: Layer) -> None:
     for name in SOME:
         graph = corner_graph(name)
         order = torch.randperm(graph.num_edges)
-        edges = {key: value[order] for key, value in layer.edge_tensors(graph).items()}
+        edges: dict[str, Any] = {
+            key: value[order] for key, value in layer.edge_tensors(graph).items()
+        }
         shuffled = Graph(graph.edge_index[:, order], num_nodes=graph.num_nodes, **edges)
         out, grads = _run_with_grads(layer, module, graph)
         shuffled_out, shuffled_grads = _run_with_grads(layer, module, shuffled.replace(x=graph.x))
@@ -239,7 +239,7 @@ def a_module_is_copied_pickled_and_loaded(layer: Layer) -> None:
 def torch_func_gives_the_same_gradients(layer: Layer) -> None:
     module = layer.build()
     graph = corner_graph("directed_random")
-    parameters = dict(module.named_parameters())
+    parameters: dict[str, Tensor] = dict(module.named_parameters())
     edges = layer.edge_tensors(graph)
     weights = _weights_of(_run(layer, module, graph))
 
@@ -261,6 +261,8 @@ def torch_func_gives_the_same_gradients(layer: Layer) -> None:
 
 def it_compiles_to_one_graph_for_all_sizes(layer: Layer) -> None:
     """Forward and backward, given a Graph and given an Adjacency."""
+    # torch itself makes an object of our autograd.Functions when it traces them.
+    warnings.filterwarnings("ignore", ".*should not be instantiated", DeprecationWarning)
     for form in ("graph", "adjacency"):
         torch._dynamo.reset()
         module = layer.build()
@@ -288,7 +290,7 @@ def it_exports_for_all_sizes(layer: Layer) -> None:
         graph = _random_graph(num_nodes, num_edges)
         return graph.x, graph
 
-    sizes = torch.export.AdditionalInputs()
+    sizes: Any = torch.export.AdditionalInputs()
     for num_nodes, num_edges in ((31, 97), (18, 12)):
         sizes.add(inputs(num_nodes, num_edges))
     program = torch.export.export(module, inputs(23, 57), dynamic_shapes=sizes, strict=False)

@@ -14,6 +14,9 @@ from benchmarks.timing import interleave
 from gnnlib import Adjacency, ops
 
 
+ROUNDS = 9
+
+
 def gather_scatter(x: Tensor, edge_index: Tensor, weight: Tensor | None, reduce: str) -> Tensor:
     """What PyG does without torch-sparse: gather, weight, scatter."""
     from torch_geometric.utils import scatter
@@ -33,7 +36,8 @@ def torch_csr(adj: Adjacency, weight: Tensor) -> Tensor:
 
 
 def check(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+    # Sums of thousands of terms, in another order: the error grows with the largest of them.
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
 def forward_row(name: str, edge_index: Tensor, num_nodes: int, num_features: int, weighted: bool):
@@ -50,7 +54,7 @@ def forward_row(name: str, edge_index: Tensor, num_nodes: int, num_features: int
     results = {side: call() for side, call in sides.items()}
     check(results["gnnlib"], results["torch.sparse"])
     check(results["gnnlib"], results["PyG"])
-    seconds = interleave(sides)
+    seconds = interleave(sides, rounds=ROUNDS)
     gathered = adj.num_edges * num_features * 4
     return {
         "graph": name,
@@ -86,7 +90,7 @@ def backward_row(name: str, edge_index: Tensor, num_nodes: int, num_features: in
     results = {side: call() for side, call in sides.items()}
     for side in set(sides) - {"gnnlib"}:
         check(results["gnnlib"], results[side])
-    seconds = interleave(sides)
+    seconds = interleave(sides, rounds=ROUNDS)
     peer = seconds.get("torch.sparse")
     return {
         "graph": name,

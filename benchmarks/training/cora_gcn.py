@@ -53,7 +53,8 @@ def main() -> None:
     with torch.no_grad():
         for mine, theirs in zip(ours.parameters(), pyg.parameters(), strict=True):
             theirs.copy_(mine.reshape(theirs.shape))
-    ours.eval(), pyg.eval()
+    for model in (ours, pyg):
+        model.eval()
     torch.testing.assert_close(ours(graph.x, graph), pyg(dense, graph.edge_index))
 
     rest = graph.y, graph.train_mask

@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._resolve import as_features
 from ..features import SparseFeatures, dropout
 from ..graph import Graph
 
@@ -40,7 +41,7 @@ class Stack(nn.Module):
         given = {"edge_weight": edge_weight, "edge_attr": edge_attr}
         edge = {name: value for name, value in given.items() if value is not None}
         first, *others = self.convs
-        h = first(dropout(x, self.dropout, self.training), graph, **edge)
+        h = first(dropout(as_features(x), self.dropout, self.training), graph, **edge)
         for conv in others:
             h = F.dropout(self.activation(h), self.dropout, self.training)
             h = conv(h, graph, **edge)

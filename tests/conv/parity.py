@@ -38,14 +38,11 @@ RECTANGULAR = (torch.stack([torch.arange(60) % 13, torch.arange(60).square() % 7
 def check_parity(
     mine: nn.Module, theirs: nn.Module, graph: str, channels: int, **edges: int | None
 ) -> None:
-    """Equal to 1e-10; `edges` names the edge tensors and their widths (None: one number an edge).
-
-    A name starting with "edge_" goes to both under that name.
-    """
+    """Equal to 1e-10. `edges` has the widths of edge tensors by name (None: one number an edge)."""
     edge_index, num_nodes = GRAPHS[graph]
     x = torch.randn(num_nodes, channels, dtype=torch.float64)
     shapes = {
-        name: (edge_index.shape[1], *([width] * (width is not None)))
+        name: [edge_index.shape[1]] + ([] if width is None else [width])
         for name, width in edges.items()
     }
     tensors = {name: torch.rand(shape, dtype=torch.float64) + 0.1 for name, shape in shapes.items()}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -87,7 +89,7 @@ def test_the_attention_weights_are_in_the_users_order_with_added_loops_last():
     torch.testing.assert_close(sums, torch.ones(4, 2))
 
 
-def _by_the_formula(layer: GATConv, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+def _by_the_formula(layer: Any, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
     """Σ over the edges, one at a time, of what the paper has; one head."""
     edges = [(int(i), int(j), e) for i, j, e in zip(*edge_index, edge_attr)]
     looped = {i for i, j, _ in edges if i == j}
@@ -223,4 +225,5 @@ def test_a_graph_that_grows_a_loop_for_each_node_has_one_weight_each():
     out, (edge_index, alpha) = layer(graph.x, graph, return_attention_weights=True)
     assert edge_index.tolist() == [[0, 1, 2], [0, 1, 2]]
     assert alpha.tolist() == [[1.0]] * 3
+    assert layer.lin is not None
     torch.testing.assert_close(out, layer.lin(graph.x))

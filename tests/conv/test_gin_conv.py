@@ -56,9 +56,10 @@ def test_two_sets_of_nodes_equal_pyg(network, with_target):
 
 def test_a_hook_on_the_first_linear_is_called():
     graph = make_graph("unsorted")
-    layer = GINConv(_network(4, 3, 3))
+    network = _network(4, 3, 3)
+    layer = GINConv(network)
     expected, seen = layer(graph.x, graph), []
-    layer.nn[0].register_forward_hook(lambda *_: seen.append(1))
+    network[0].register_forward_hook(lambda *_: seen.append(1))
     torch.testing.assert_close(layer(graph.x, graph), expected)
     assert seen == [1]
 
@@ -93,10 +94,11 @@ def test_an_edge_tensor_is_a_type_error(name):
 
 @pytest.mark.parametrize("train_eps", [True, False])
 def test_its_parameters_are_reset(train_eps):
-    layer = GINConv(_network(4, 3, 3), eps=0.5, train_eps=train_eps)
-    before = layer.nn[0].weight.detach().clone()
+    network = _network(4, 3, 3)
+    layer = GINConv(network, eps=0.5, train_eps=train_eps)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
     nn.init.zeros_(layer.eps)
     layer.reset_parameters()
     assert layer.eps.tolist() == [0.5]
     assert isinstance(layer.eps, nn.Parameter) == train_eps
-    assert not torch.equal(layer.nn[0].weight, before)
+    assert all(not torch.equal(value, before[key]) for key, value in network.state_dict().items())

@@ -61,6 +61,7 @@ def test_the_order_of_linear_and_sum_changes_nothing():
         dense = adj.to_dense(torch.ones(adj.num_edges, dtype=torch.float64)).T
         if aggr == "mean":
             dense = dense / dense.sum(1, keepdim=True).clamp(min=1)
+        assert layer.lin_r is not None
         expected = layer.lin_l(dense @ graph.x) + nn.functional.linear(graph.x, layer.lin_r.weight)
         parity.assert_equal(layer(graph.x, adj), expected)
 

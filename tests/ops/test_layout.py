@@ -120,14 +120,14 @@ def test_layout_names_the_argument_that_is_wrong(index):
     sort, turn, loops = ops.coo_to_csr, ops.csr_transpose, ops.csr_add_loops
 
     refused(r"coo_to_csr: dst must be below 2 and not negative: position 1 is 2", sort, dst, src, 2)
-    refused(r"coo_to_csr: dst must be below 2 and not negative: position 2 is -1", sort, src - 1, src, 2)
+    refused(r"coo_to_csr: dst .* not negative: position 2 is -1", sort, src - 1, src, 2)
     refused(r"coo_to_csr: dst must be int32 or int64, got float32", sort, dst.float(), src, 3)
     refused(r"coo_to_csr: dst must have one dimension, got shape \(1, 3\)", sort, dst[None], src, 3)
     refused(r"coo_to_csr: src and dst must have one dtype, .*", sort, dst, src.to(other), 3)
     refused(r"coo_to_csr: src must have shape \(3\), got \(2\)", sort, dst, src[:2], 3)
     refused(r"coo_to_csr: num_dst must not be negative, got -1", sort, dst, src, -1)
 
-    refused(r"csr_transpose: col must be below 1 and not negative: position 0 is 1", turn, ptr, src, 1)
+    refused(r"csr_transpose: col must be below 1 .* position 0 is 1", turn, ptr, src, 1)
     refused(r"csr_transpose: ptr must run .* edges 2, got 0 to 3", turn, ptr, src[:2], 2)
     refused(r"csr_transpose: num_src must not be negative, got -2", turn, ptr, src, -2)
     refused(r"csr_transpose: col and ptr must have one dtype, .*", turn, ptr, src.to(other), 2)

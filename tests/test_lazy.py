@@ -1,0 +1,182 @@
+"""The messages that run as one operator: they do, and give what gathered rows give."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gnnlib import Adjacency, ops
+from gnnlib._lazy import EdgeTensor, Unfused
+from tests.graphs import GRAPHS, power_law_edges
+from tests.messages import FEATURES, Allocations, Written, naive
+
+NODES, EDGES, HEADS = 12, 300, 2
+REDUCES = ["sum", "mean", "max", "min"]
+
+
+def _attention(s, src, dst, edge):
+    return s.softmax((src * dst).sum(-1, keepdim=True) / 2) * src
+
+
+def _of_dots(s, src, dst, edge):
+    return torch.sigmoid((src * dst).sum(1) * 2 - 1).exp()
+
+
+# message, whether src and dst have heads [N, H, D], shape of the edge behind E
+FUSED: dict[str, tuple[Callable, bool, tuple[int, ...] | None]] = {
+    "src": (lambda s, src, dst, edge: src, False, None),
+    "src_with_heads": (lambda s, src, dst, edge: src, True, None),
+    "edge": (lambda s, src, dst, edge: edge, False, (2,)),
+    "src_edge": (lambda s, src, dst, edge: src * edge, False, ()),
+    "src_edge_column": (lambda s, src, dst, edge: src * edge, False, (1,)),
+    "edge_src": (lambda s, src, dst, edge: edge * src, False, ()),
+    "mul_method": (lambda s, src, dst, edge: src.mul(edge), False, ()),
+    "torch_mul": (lambda s, src, dst, edge: torch.mul(edge, src), False, ()),
+    "per_head": (lambda s, src, dst, edge: src * edge, True, (HEADS, 1)),
+    "one_for_all_heads": (lambda s, src, dst, edge: src * edge, True, (1, 1)),
+    "per_head_unsqueezed": (lambda s, src, dst, edge: src * edge[..., None], True, (HEADS,)),
+    "dicts": (lambda s, src, dst, edge: src["a"] * edge["w"], False, ()),
+    "dot": (lambda s, src, dst, edge: (src * dst).sum(-1), False, None),
+    "dot_kept": (lambda s, src, dst, edge: (dst * src).sum(-1, keepdim=True), False, None),
+    "torch_sum": (lambda s, src, dst, edge: torch.sum(src * dst, -1), True, None),
+    "function_of_dots": (_of_dots, False, None),
+    "softmax_of_dots": (
+        lambda s, src, dst, edge: s.softmax((src * dst).sum(-1)), False, None
+    ),
+    "attention": (_attention, False, None),
+    "attention_with_heads": (_attention, True, None),
+    "gate": (
+        lambda s, src, dst, edge: (src * dst).sum(-1).sigmoid()[:, None] * src, False, None
+    ),
+    "gate_unsqueezed": (
+        lambda s, src, dst, edge: src * (src * dst).sum(-1).unsqueeze(-1), True, None
+    ),
+    "softmax_of_edge": (lambda s, src, dst, edge: s.softmax(edge) * src, False, ()),
+}  # fmt: skip
+
+
+def _inputs(name: str, sort: bool) -> tuple[Adjacency, dict[str, Tensor]]:
+    _, heads, edge_shape = FUSED[name]
+    edges = power_law_edges(NODES, EDGES)
+    if sort:
+        edges = edges[:, edges[1].argsort(stable=True)]
+    shape = (HEADS, FEATURES // HEADS) if heads else (FEATURES,)
+    tensors = {"src": torch.randn(NODES, *shape, dtype=torch.float64)}
+    if edge_shape is not None:
+        tensors["edge"] = torch.rand(EDGES, *edge_shape, dtype=torch.float64)
+    return Adjacency.from_edge_index(edges, num_nodes=NODES), tensors
+
+
+def _call(call: Callable, layer: Written, adj: Adjacency, tensors: dict[str, Tensor], name: str):
+    leaves = {key: value.clone().requires_grad_() for key, value in tensors.items()}
+    given: dict[str, Any] = dict(leaves)
+    if name == "dicts":
+        given = {"src": {"a": leaves["src"]}, "edge": {"w": leaves["edge"]}}
+    out = call(layer, adj, given)
+    weights = torch.arange(out.numel(), dtype=out.dtype).cos().reshape(out.shape)
+    return [out, *torch.autograd.grad(out, list(leaves.values()), weights, allow_unused=True)]
+
+
+def _forbidden(*args, **kwargs):
+    raise AssertionError("rows were gathered")
+
+
+@pytest.mark.parametrize("sort", [False, True], ids=["any_order", "sorted"])
+@pytest.mark.parametrize("name", FUSED)
+def test_a_fused_message_is_never_gathered_and_gives_the_same(name, sort, monkeypatch):
+    f, *_ = FUSED[name]
+    adj, tensors = _inputs(name, sort)
+    adj.transpose()
+    for reduce in [*REDUCES, ["mean", "max"]]:
+        layer = Written(f, reduce).double()
+        expected = _call(lambda m, adj, g: naive(m, adj, **g), layer, adj, tensors, name)
+        with monkeypatch.context() as patch, Allocations() as allocations:
+            patch.setattr(ops, "gather_rows", _forbidden)
+            patch.setattr(ops, "segment_expand", _forbidden)
+            patch.setattr("gnnlib.message_passing.in_blocks", _forbidden)
+            found = _call(lambda m, adj, g: m(adj, **g), layer, adj, tensors, name)
+        # An E×F array has 1800 entries; what is one number an edge and head, 600.
+        assert allocations.largest < EDGES * FEATURES
+        for actual, wanted in zip(found, expected, strict=True):
+            assert (actual is None) == (wanted is None)
+            if wanted is not None:
+                torch.testing.assert_close(actual, wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["src", "src_edge", "attention", "dot"])
+def test_corner_graphs_run_fused(name):
+    f, _, edge_shape = FUSED[name]
+    for edges, num_nodes in GRAPHS.values():
+        adj = Adjacency.from_edge_index(edges, num_nodes=num_nodes)
+        x = torch.randn(num_nodes, FEATURES, dtype=torch.float64)
+        edge = None
+        if edge_shape is not None:
+            edge = torch.rand(edges.shape[1], dtype=torch.float64)
+        for reduce in [*REDUCES, "mul"]:
+            layer = Written(f, reduce).double()
+            with torch.no_grad():
+                out = layer(adj, x, edge=edge)
+                if num_nodes:
+                    expected = naive(layer, adj, x, edge=edge)
+                    torch.testing.assert_close(out, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_product_without_gradient_runs_fused(monkeypatch):
+    adj, tensors = _inputs("src_edge", False)
+    layer = Written(lambda s, src, dst, edge: src * edge, "mul").double()
+    monkeypatch.setattr("gnnlib.message_passing.in_blocks", _forbidden)
+    with torch.no_grad():
+        out = layer(adj, **tensors)
+        torch.testing.assert_close(out, naive(layer, adj, **tensors))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda s, src, dst, edge: src - dst,
+        lambda s, src, dst, edge: src * src,
+        lambda s, src, dst, edge: (src * dst).sum(),
+        lambda s, src, dst, edge: (src * dst).sum(0),
+        lambda s, src, dst, edge: (src * dst).sum(-1).max(),
+        lambda s, src, dst, edge: (src * dst).sum(-1).sort(),
+        lambda s, src, dst, edge: src.T,
+        lambda s, src, dst, edge: src[0],
+        lambda s, src, dst, edge: src == dst,
+        lambda s, src, dst, edge: -src,
+        lambda s, src, dst, edge: torch.relu(src),
+        lambda s, src, dst, edge: [src.float()],
+    ],
+)
+def test_what_no_operator_does_ends_the_probe(f):
+    adj, tensors = _inputs("src", False)
+    src, dst = (EdgeTensor(adj, side, tensors["src"]) for side in ("src", "dst"))
+    with pytest.raises(Unfused):
+        f(None, src, dst, None)
+
+
+def test_a_lazy_tensor_has_the_form_of_the_gathered_one():
+    adj, tensors = _inputs("per_head", False)
+    gathered = tensors["src"][adj.col.long()]
+    lazy = EdgeTensor(adj, "src", tensors["src"])
+    assert lazy.shape == gathered.shape
+    assert (lazy.dtype, lazy.device, lazy.ndim) == (gathered.dtype, gathered.device, 3)
+    assert (lazy.dim(), lazy.size(), lazy.size(1), len(lazy)) == (3, gathered.shape, HEADS, EDGES)
+    assert torch.equal(lazy.gather(), gathered)
+    assert not hasattr(lazy, "no_such_attribute")
+
+
+@pytest.mark.parametrize("kind", ["src", "dst", "edge", "weighted", "pair", "value"])
+def test_each_kind_gathers_its_rows(kind):
+    adj, tensors = _inputs("src_edge_column", False)
+    x, w = tensors["src"], tensors["edge"]
+    src, dst = x[adj.col.long()], x[adj.row.long()]
+    in_order = w if adj.eid is None else w[adj.eid.long()]
+    other: Any = {"weighted": EdgeTensor(adj, "edge", w), "pair": x}.get(kind)
+    tensor = {"edge": w, "value": in_order}.get(kind, x)
+    expected = {
+        "src": src, "dst": dst, "edge": in_order, "value": in_order,
+        "weighted": src * in_order, "pair": src * dst,
+    }[kind]  # fmt: skip
+    assert torch.equal(EdgeTensor(adj, kind, tensor, other).gather(), expected)
