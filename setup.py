@@ -235,7 +235,8 @@ class BuildKernels(build_ext):
         # System folders: their warnings are not ours.
         headers = [str(torch.folder / "include"), sysconfig.get_path("include")]
         includes = ["-Icsrc", *(part for folder in headers for part in ("-isystem", folder))]
-        jobs = cpu_jobs(compiler, includes, ext.sources)
+        defines = ["-DGNNLIB_WITH_CUDA=1"] if nvcc else []
+        jobs = cpu_jobs(compiler, [*defines, *includes], ext.sources)
         libraries = [f"-L{torch.folder / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         if nvcc:
             jobs += cuda_jobs(nvcc, includes)

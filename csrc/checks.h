@@ -109,11 +109,12 @@ inline ScalarType accumulate_type(ScalarType type) {
   return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }
 
-// [N, F] is one head of F features, [N, H, D] is H of D, [N] one of one.
+// How a row's values are divided: heads times dim.
 struct RowShape {
   int64_t heads = 1, dim = 1;
 };
 
+// One head of all the values.
 inline RowShape flat_rows(const Tensor& x) {
   RowShape shape;
   for (int64_t d = 1; d < x.dim(); ++d) shape.dim *= x.size(d);

@@ -185,7 +185,7 @@ def _run_plan(run: Run, tensors: list[Tensor], max_edges: int, split: bool) -> T
     reduces = run.reduces
     if plan.rows_ptr is not None:  # a mean of means is no mean
         reduces = tuple("sum" if reduce == "mean" else reduce for reduce in reduces)
-    modes = _Modes(tensors)
+    modes = _Modes(tensors, run.module)
     outside = Outside() if torch.is_grad_enabled() else None
     with torch.no_grad():
         results = _forward(run, plan, reduces, tensors, outside)
@@ -231,9 +231,12 @@ def _rng_devices(tensors: Sequence[Tensor]) -> list[torch.device]:
 
 
 class _Modes:
-    """The random state and autocast of the forward pass, for running the message again."""
+    """What the forward pass ran under, for running the message again: the random state, autocast,
+    and of each submodule whether it trains and which parameters it has (functional_call swaps
+    them for the time of a call)."""
 
-    def __init__(self, tensors: Sequence[Tensor]):
+    def __init__(self, tensors: Sequence[Tensor], module: nn.Module):
+        self.modules = [(m, _module_state(m)) for m in module.modules()]
         self.devices = _rng_devices(tensors)
         self.cpu = torch.get_rng_state()
         self.cuda = [torch.cuda.get_rng_state(device) for device in self.devices]
@@ -250,7 +253,22 @@ class _Modes:
             torch.set_rng_state(self.cpu)
             for device, state in zip(self.devices, self.cuda, strict=True):
                 torch.cuda.set_rng_state(state, device)
-            yield
+            present = [(m, _module_state(m)) for m, _ in self.modules]
+            try:
+                for module, state in self.modules:
+                    module.__dict__.update(state)
+                yield
+            finally:
+                for module, state in present:
+                    module.__dict__.update(state)
+
+
+def _module_state(module: nn.Module) -> dict[str, Any]:
+    return {
+        "training": module.training,
+        "_parameters": module._parameters.copy(),
+        "_buffers": module._buffers.copy(),
+    }
 
 
 class _Saved(NamedTuple):

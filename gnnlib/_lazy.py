@@ -79,6 +79,17 @@ class EdgeTensor:
     def __len__(self) -> int:
         return self.adj.num_edges
 
+    def __bool__(self) -> bool:
+        return self._leave(bool, self)
+
+    @property
+    def __class__(self) -> Any:
+        # `isinstance(src, torch.Tensor)` asks for this. Only a gathered tensor may say yes: torch's
+        # C++ believes it, and crashes on what is none.
+        if self.__dict__.get("may_gather", True):  # while made, it has nothing yet
+            return EdgeTensor
+        raise Unfused
+
     def gather(self) -> Tensor:
         """The rows of every edge in CSR order: an E×F array."""
         adj = self.adj

@@ -45,7 +45,7 @@ def resolve(
             edge_weight = graph["edge_weight"]
         if edge_attr is None and "edge_attr" in graph:
             edge_attr = graph["edge_attr"]
-    _check_rows(adj, source, target)
+    _check_rows(adj, source, target, isinstance(x, tuple))
     weight = None if edge_weight is ABSENT or edge_weight is None else edge_weight
     attr = None if edge_attr is ABSENT or edge_attr is None else edge_attr
     if weight is not None:
@@ -78,10 +78,17 @@ def as_adjacency(graph: Graph | Adjacency | Tensor, source: Any, target: Any) ->
     )
 
 
-def as_features(x: Any) -> Any:
-    """x as a Tensor or SparseFeatures: scipy and torch sparse matrices are converted."""
+def as_features(x: Any, pair: bool = False) -> Any:
+    """x as a Tensor or SparseFeatures: scipy and torch sparse matrices are converted.
+
+    Where `pair` is True, x may be (x_src, x_dst) of a rectangular adjacency; x_dst may be None.
+    """
+    if isinstance(x, tuple) and pair and len(x) == 2 and x[0] is not None:
+        return as_features(x[0]), None if x[1] is None else as_features(x[1])
     if isinstance(x, tuple):
-        return tuple(None if part is None else as_features(part) for part in x)
+        rule = "a pair (x_src, x_dst), x_dst a tensor or None" if pair else "one tensor"
+        kinds = ", ".join(type(part).__name__ for part in x)
+        raise TypeError(f"x must be {rule}, got a tuple of ({kinds})")
     if isinstance(x, SparseFeatures):
         return x
     if isinstance(x, Tensor):
@@ -119,7 +126,7 @@ def _from_edge_index(edge_index: Tensor, num_src: int, num_dst: int) -> Adjacenc
     return kept[1]
 
 
-def _check_rows(adj: Adjacency, source: Any, target: Any) -> None:
+def _check_rows(adj: Adjacency, source: Any, target: Any, pair: bool) -> None:
     if target is None and adj.num_src == adj.num_dst:
         if source.shape[0] != adj.num_dst:
             raise ValueError(
@@ -127,6 +134,11 @@ def _check_rows(adj: Adjacency, source: Any, target: Any) -> None:
                 f" {tuple(source.shape)}"
             )
         return
+    if not pair:
+        raise ValueError(
+            f"x must be a pair (x_src, x_dst) where the graph has num_src={adj.num_src} and"
+            f" num_dst={adj.num_dst}, got one of shape {tuple(source.shape)}"
+        )
     for name, part, size in (("x[0]", source, adj.num_src), ("x[1]", target, adj.num_dst)):
         if part is not None and part.shape[0] != size:
             side = "source" if name == "x[0]" else "destination"

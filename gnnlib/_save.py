@@ -52,10 +52,13 @@ def save(graph: Graph, path: str | PathLike[str]) -> None:
         "format": FORMAT,
         "class": type(graph).__name__,
         "num_nodes": graph.num_nodes,
+        "names": list(graph.keys()),
         "sparse": sparse,
     }
 
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path must be in a folder that exists, got {path}")
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         save_file(_unshared(tensors), draft, {"gnnlib": json.dumps(header)})
@@ -109,6 +112,9 @@ def _build(header: Any, tensors: dict[str, Tensor]) -> Any:
         ptr, col, values = (tensors.pop(f"{name}.{part}") for part in ("ptr", "col", "values"))
         named[name] = SparseFeatures(Adjacency(ptr, col, columns), values)
     named.update(tensors)
+    # In the order of the saved graph; what the header does not list comes last.
+    order = {name: n for n, name in enumerate(header.get("names", []))}
+    named = dict(sorted(named.items(), key=lambda item: order.get(item[0], len(order))))
     graph = classes[header["class"]](num_nodes=header["num_nodes"], **named)
     if adj["ptr"] is not None and adj["col"] is not None:
         kept = Adjacency(adj["ptr"], adj["col"], eid=adj["eid"])

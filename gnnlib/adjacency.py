@@ -137,6 +137,9 @@ class Adjacency:
     def _from_edges(cls, src: Tensor, dst: Tensor, num_src: int, num_dst: int) -> Adjacency:
         dtype = index_dtype(num_src, num_dst, src.shape[0])
         src, dst = src.to(dtype), dst.to(dtype)
+        if torch.compiler.is_compiling():  # no check at the door, then; dst is checked by the sort
+            fits = ((src >= 0) & (src < num_src)).all()
+            torch._assert_async(fits, "edge_index must hold node ids below num_nodes")
         # Sortedness is a fact of the data: a traced program must hold for all data.
         is_sorted = not is_tracing() and bool((dst[1:] >= dst[:-1]).all())
         ptr, col, eid = ops.coo_to_csr(dst, src, num_dst)
@@ -294,6 +297,9 @@ class Adjacency:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"an Adjacency is immutable: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"an Adjacency is immutable: {name!r} cannot be deleted")
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {key: self._memo[key] for key in ("transpose",) if key in self._memo}

@@ -137,8 +137,14 @@ def train(
         }
     )
     say(f"{model} on {source}, {graph!r}")
-    with _display(range(seeds), recipe.config.epochs, quiet) as display:
-        results, best_seed, weights = _train_seeds(recipe, graph.to(target), num_classes, display)
+    try:
+        with _display(range(seeds), recipe.config.epochs, quiet) as display:
+            results, best_seed, weights = _train_seeds(
+                recipe, graph.to(target), num_classes, display
+            )
+    except BaseException:
+        folder.discard()
+        raise
     record = make_record(source, model, range(seeds), results, str(folder.path))
     folder.write_history(range(seeds), results)
     folder.write_model(weights)
@@ -175,8 +181,8 @@ def _load(name: str | None, say: Callable[[str], None]) -> tuple[str, Graph, int
         return name, *SOURCES[name].load()
     try:
         return "cora", *SOURCES["cora"].load()
-    except DownloadError:
-        say("cora is not in the cache and not to be had from the network: training on digits")
+    except DownloadError as error:
+        say(f"training on digits, because cora is not to be had: {' '.join(str(error).split())}")
         return "digits", *SOURCES["digits"].load()
 
 

@@ -266,6 +266,9 @@ class SparseFeatures:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"SparseFeatures are immutable: {name!r} cannot be set")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"SparseFeatures are immutable: {name!r} cannot be deleted")
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__
 

@@ -209,6 +209,11 @@ class Graph:
             f"a {type(self).__name__} is immutable: graph.replace({name}=…) makes a new one"
         )
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(
+            f"a {type(self).__name__} is immutable: graph.replace({name}=None) makes one without"
+        )
+
     def is_undirected(self) -> bool:
         """True when each edge i → j has its own j → i; edge tensors are not compared."""
         return self._memo("is_undirected", lambda: _structure.is_undirected(self))

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,10 +16,17 @@ def glorot_(tensor: Tensor) -> Tensor:
     return nn.init.uniform_(tensor, -bound, bound)
 
 
-def check_features(x: Any, in_channels: int) -> None:
+def check_features(x: Any, layer: nn.Linear) -> None:
+    """The door of a linear map: x has its number of features, and its dtype outside autocast."""
+    in_channels, dtype = layer.in_features, layer.weight.dtype
     if x.shape[-1] != in_channels:
         raise ValueError(
             f"x must have in_channels={in_channels} features, got x of shape {tuple(x.shape)}"
+        )
+    if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(
+            f"x must have the dtype of the layer's weights, {dtype}, got {x.dtype}: use"
+            f" x.to({dtype}) or layer.to({x.dtype})"
         )
 
 
@@ -49,6 +57,9 @@ class Linear(nn.Linear):
     """
 
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True):
+        for name, size in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} must be an int of at least 1, got {size!r}")
         super().__init__(in_channels, out_channels, bias)
 
     def reset_parameters(self) -> None:
@@ -60,12 +71,12 @@ class Linear(nn.Linear):
         if isinstance(x, SparseFeatures):
             out = self.without_bias(x)
             return out if self.bias is None else out + self.bias.to(out.dtype)
-        check_features(x, self.in_features)
+        check_features(x, self)
         return F.linear(x, self.weight, self.bias)
 
     def without_bias(self, x: Any) -> Tensor:
         """x Wᵀ."""
-        check_features(x, self.in_features)
+        check_features(x, self)
         if isinstance(x, SparseFeatures):
             return x.matmul(self.weight.t())
         return F.linear(x, self.weight)

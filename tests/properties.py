@@ -202,7 +202,7 @@ def autocast_gives_its_dtype_and_float32_gradients(layer: Layer) -> None:
 def results_do_not_vary(layer: Layer) -> None:
     """From call to call, bit by bit; and of what is no matrix product, with the threads either."""
     module = layer.build(torch.float32)
-    num_nodes, num_edges = 3000, 40_000
+    num_nodes, num_edges = 3000, 200_000  # above the serial threshold
     graph = Graph(
         power_law_edges(num_nodes, num_edges),
         x=torch.randn(num_nodes, FEATURES),

@@ -360,3 +360,21 @@ def test_an_exported_program_takes_an_adjacency_of_another_size():
     program = exported(_aggregate, *map(inputs, names))
     args = inputs("repeated_edges")
     torch.testing.assert_close(program(*args), _aggregate(*args))
+
+
+@pytest.mark.parametrize("bad", [(0, 5), (5, 0), (-1, 0)])
+def test_a_bad_edge_index_inside_a_compiled_function_is_an_error_and_no_crash(bad):
+    def function(x, edge_index):
+        return Adjacency.from_edge_index(edge_index, num_nodes=3).transpose()[0]
+
+    compiled = torch.compile(function, backend="aot_eager", dynamic=True)
+    edge_index = torch.tensor([[0, bad[0]], [1, bad[1]]])
+    with pytest.raises((ValueError, RuntimeError), match="must (hold node ids )?be(low)?"):
+        compiled(torch.ones(3, 2), edge_index)
+
+
+@pytest.mark.parametrize("name", ["ptr", "num_src"])
+def test_nothing_of_an_adjacency_can_be_deleted(name):
+    adj = Adjacency.from_edge_index([[0], [1]])
+    with pytest.raises(AttributeError, match="immutable"):
+        delattr(adj, name)

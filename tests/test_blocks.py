@@ -5,6 +5,7 @@ import subprocess
 import sys
 import weakref
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gnnlib import Adjacency
+from gnnlib import Adjacency, Graph, MessagePassing
 from gnnlib._blocks import make_plan
 from tests.graphs import GRAPHS, RECTANGULAR, power_law_edges, random_edges
 from tests.messages import ANY, FEATURES, Allocations, Written, naive
@@ -161,8 +162,8 @@ def test_nothing_of_a_block_is_kept_for_the_backward_pass():
     assert kept and max(t.numel() for t in kept) <= 2000
 
 
-_PEAK = """
-import resource, sys
+_PEAK = r"""
+import re, sys
 import torch
 from torch import nn
 from gnnlib import Adjacency, MessagePassing
@@ -184,18 +185,22 @@ def gathered(x):
     index = edges[1].unsqueeze(1).expand_as(message)
     return torch.zeros_like(x).scatter_reduce(0, index, message, "amax", include_self=False)
 
+def peak():  # getrusage would count the memory of the process that started this one
+    return int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
+
 def run(x):
     return Layer("max").propagate(adj, src=x) if sys.argv[1] == "blocks" else gathered(x)
 
 small = Adjacency.from_edge_index(edges[:, :100], num_nodes=num_nodes)
 Layer("max").propagate(small, src=x).sum().backward()  # what is loaded on first use
 adj.transpose(), adj.row
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 run(x).sum().backward()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 def test_a_user_written_max_layer_peaks_far_below_the_gathered_one():
     peaks = [
         int(subprocess.run([sys.executable, "-W", "ignore", "-c", _PEAK, side], check=True,
@@ -415,3 +420,51 @@ def test_a_plan_is_made_once():
     kept = dict(adj._memo)
     layer(adj, x)
     assert adj._memo.keys() == kept.keys()
+
+
+class _NetMessage(MessagePassing):
+    def __init__(self, net: torch.nn.Module):
+        super().__init__("sum")
+        self.net = net
+
+    def forward(self, x, graph):
+        return self.propagate(graph, src=x)
+
+    def message(self, src, dst, edge):
+        return self.net(src)
+
+
+def _graph_and_rows() -> tuple[Graph, torch.Tensor]:
+    edge_index = torch.randint(0, 20, (2, 100))
+    return Graph(edge_index, num_nodes=20), torch.randn(20, 4, dtype=torch.float64)
+
+
+def test_parameters_swapped_for_one_call_are_those_of_its_backward_pass():
+    graph, x = _graph_and_rows()
+    layer = _NetMessage(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh())).double()
+    layer.block_bytes = 320
+    other = {name: torch.randn_like(p) for name, p in layer.named_parameters()}
+    given = {name: p.clone().requires_grad_() for name, p in other.items()}
+    torch.func.functional_call(layer, given, (x, graph)).square().sum().backward()
+    layer.load_state_dict(other)
+    layer(x, graph).square().sum().backward()
+    for name, parameter in layer.named_parameters():
+        torch.testing.assert_close(given[name].grad, parameter.grad)
+
+
+def test_the_backward_pass_drops_what_the_forward_pass_dropped_also_after_eval():
+    graph, x = _graph_and_rows()
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5))
+    layer = _NetMessage(net).double()
+    layer.block_bytes = 320
+    grads = []
+    for switch in (False, True):
+        layer.train()
+        rows = x.clone().requires_grad_()
+        torch.manual_seed(1)
+        out = layer(rows, graph)
+        if switch:
+            layer.eval()
+        grads.append(torch.autograd.grad(out.sum(), rows)[0])
+        assert layer.training != switch and net[1].training != switch
+    assert torch.equal(*grads)

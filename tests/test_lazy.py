@@ -147,6 +147,8 @@ def test_a_product_without_gradient_runs_fused(monkeypatch):
         lambda s, src, dst, edge: -src,
         lambda s, src, dst, edge: torch.relu(src),
         lambda s, src, dst, edge: [src.float()],
+        lambda s, src, dst, edge: isinstance(src, Tensor),  # torch's C++ would believe a yes
+        lambda s, src, dst, edge: 1 if src else 0,
     ],
 )
 def test_what_no_operator_does_ends_the_probe(f):

@@ -131,8 +131,10 @@ def test_wrong_rows_are_named(x, message):
 
 def test_one_set_of_features_does_not_fit_two_sets_of_nodes():
     adj = Adjacency.from_edge_index([[0, 1], [1, 0]], num_src=3, num_dst=2)
-    with pytest.raises(ValueError, match=r"x\[0\] must have one row per source node: graph has 3"):
+    with pytest.raises(ValueError, match=r"x must be a pair \(x_src, x_dst\) where .* num_src=3"):
         resolve(adj, torch.ones(2, 2))
+    with pytest.raises(ValueError, match=r"x\[0\] must have one row per source node: graph has 3"):
+        resolve(adj, (torch.ones(2, 2), None))
 
 
 @pytest.mark.parametrize("name", ["edge_weight", "edge_attr"])
@@ -163,7 +165,7 @@ def test_sparse_matrices_of_other_libraries_become_sparse_features():
     features = SparseFeatures.from_dense(dense)
     assert as_features(features) is features
     assert as_features(dense) is dense
-    assert as_features((dense, None)) == (dense, None)
+    assert as_features((dense, None), pair=True) == (dense, None)
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,15 @@ def test_a_file_with_a_wrong_header_is_refused(header, message, tmp_path):
     write(tmp_path / "graph", **header)
     with pytest.raises(GraphFileError, match=message):
         Graph.load(tmp_path / "graph")
+
+
+def test_tensors_come_back_in_the_order_they_had(tmp_path):
+    names = ["zeta", "x", "train_mask", "alpha"]
+    graph = Graph([[0], [1]], **{name: torch.ones(2, 1) for name in names})
+    graph.save(tmp_path / "graph.safetensors")
+    assert list(Graph.load(tmp_path / "graph.safetensors").keys()) == list(graph.keys())
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="path must be in a folder that exists"):
+        Graph([[0], [1]]).save(tmp_path / "nowhere" / "graph.safetensors")

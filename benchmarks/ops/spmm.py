@@ -13,7 +13,6 @@ from benchmarks.report import write
 from benchmarks.timing import interleave
 from gnnlib import Adjacency, ops
 
-
 ROUNDS = 9
 
 

@@ -60,7 +60,8 @@ struct BoundCsr {
     return wide ? static_cast<const int64_t*>(ptr.data_ptr())[row]
                 : static_cast<const int32_t*>(ptr.data_ptr())[row];
   }
-  // The CSR must end where its edges do: the one lie in a ptr that would read past every array.
+  // The CSR must end where its edges do. What lies between is not looked at here: a structure is
+  // validated once, where an Adjacency is made.
   void check_edges(const char* op, int64_t edges) const {
     if (at(0) != 0 || at(num_rows) != edges) {
       fail(op, ": ptr must run from 0 to the number of edges ", edges, ", got ", at(0), " to ",
@@ -84,7 +85,7 @@ Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes);
 Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarType type);
 
 // Below this many element-edges waking the threads costs more than they save.
-constexpr int64_t kSerialWork = 1 << 16;
+constexpr int64_t kSerialWork = 1 << 20;
 
 // Runs f(first, last) over [0, n) in equal parts.
 template <typename F>

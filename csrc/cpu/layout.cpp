@@ -8,12 +8,15 @@
 
 namespace gnnlib::cpu {
 
+// A sort of fewer edges than this is done before the threads are awake.
+constexpr int64_t kSerialSort = 1 << 16;
+
 template <typename I>
 static Sorted sort_by_key(const char* op, const char* key_name, const Tensor& key,
                           const Tensor* value, int64_t num_rows) {
   const int64_t num_edges = key.numel();
   // A chunk costs a pass over the rows: worth it only where it has as many edges.
-  const int64_t threads = num_edges < kSerialWork ? 1 : torch::stable::get_num_threads();
+  const int64_t threads = num_edges < kSerialSort ? 1 : torch::stable::get_num_threads();
   const int64_t chunks =
       std::max<int64_t>(1, std::min<int64_t>(threads, num_edges / std::max<int64_t>(1, num_rows)));
   Tensor ptr = torch::stable::new_empty(key, {num_rows + 1});

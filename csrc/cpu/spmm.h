@@ -87,8 +87,8 @@ struct Spmm {
     }
   }
 
-  // max, and min as the max of the negated values. `taken` needs no special case for the first
-  // edge: the accumulator starts as the first edge's value.
+  // max and min. The first edge is taken whatever it is; a later one only if it is better, so that
+  // the first of equals wins; a NaN is better than all but a NaN.
   template <bool Min, int N, int V>
   void select_rows(int64_t first, int64_t end, int64_t head, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;

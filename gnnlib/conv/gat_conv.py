@@ -70,6 +70,10 @@ class GATConv(nn.Module):
         residual: bool = False,
     ):
         super().__init__()
+        if not isinstance(heads, int) or heads < 1:
+            raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be a probability from 0 to 1, got {dropout}")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.heads = heads
@@ -109,7 +113,7 @@ class GATConv(nn.Module):
     def forward(
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
-        x = as_features(x)
+        x = as_features(x, pair=True)
         if self.edge_dim is None and edge_attr is not None:
             raise TypeError("edge_attr needs a layer made for it: GATConv(…, edge_dim=…)")
         adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)

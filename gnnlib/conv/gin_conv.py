@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import ops
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ..linear import check_features
+from ..linear import Linear, check_features
 
 
 class GINConv(nn.Module):
@@ -59,12 +59,12 @@ class GINConv(nn.Module):
         nn.init.constant_(self.eps, self.initial_eps)
 
     def forward(self, x, graph) -> Tensor:
-        x = as_features(x)
+        x = as_features(x, pair=True)
         adj, _, _ = resolve(graph, x)
         source, target = x if isinstance(x, tuple) else (x, x)
         first = self._first_linear()
         if first is not None:
-            check_features(source, first.in_features)
+            check_features(source, first)
         sparse = isinstance(source, SparseFeatures) or isinstance(target, SparseFeatures)
         if first is None or not (sparse or first.in_features > first.out_features):
             source, target = (
@@ -84,11 +84,21 @@ class GINConv(nn.Module):
         return out if target is None else out + (1 + self.eps).to(target.dtype) * target
 
     def _first_linear(self) -> nn.Linear | None:
-        """The Linear that h starts with, when nothing watches it being called."""
+        """The Linear that h starts with, when calling h is the same as calling its parts."""
         first = self.nn
-        if isinstance(first, nn.Sequential) and len(first) > 0:
+        if type(first) is nn.Sequential and len(first) > 0 and not _is_watched(first):
             first = first[0]
-        plain = isinstance(first, nn.Linear) and not (
-            first._forward_hooks or first._forward_pre_hooks
+        if type(first) not in (nn.Linear, Linear) or _is_watched(first):
+            return None
+        return first  # pyright: ignore[reportReturnType]
+
+
+def _is_watched(module: nn.Module) -> bool:
+    return any(
+        (
+            module._forward_hooks,
+            module._forward_pre_hooks,
+            module._backward_hooks,
+            module._backward_pre_hooks,
         )
-        return first if plain else None  # pyright: ignore[reportReturnType]
+    )

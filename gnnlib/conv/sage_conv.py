@@ -75,7 +75,7 @@ class SAGEConv(nn.Module):
             module.reset_parameters()  # pyright: ignore[reportCallIssue]
 
     def forward(self, x, graph) -> Tensor:
-        x = as_features(x)
+        x = as_features(x, pair=True)
         adj, _, _ = resolve(graph, x)
         source, target = x if isinstance(x, tuple) else (x, x)
         if self.lin is not None:

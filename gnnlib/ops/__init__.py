@@ -1,4 +1,9 @@
-"""Graph operators on tensors: deterministic, differentiable twice, compiled for the CPU."""
+"""Graph operators on tensors: deterministic, differentiable twice, compiled for the CPU.
+
+Lengths, dtypes and devices are checked on every call. The structure (ptr, col, eid, the transpose)
+is trusted, because checking it costs as much as using it: take it from an `Adjacency`, which is
+validated where it is made, or from `coo_to_csr`, which checks what it sorts.
+"""
 
 from .. import _extension as _extension  # the operators exist once this is imported
 from .dropout import edge_dropout as edge_dropout

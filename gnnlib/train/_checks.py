@@ -24,7 +24,9 @@ def check_trainable(graph: Graph) -> None:
             "y must hold one int64 class number per node, "
             f"got {graph.y.dtype} of shape {tuple(graph.y.shape)}"
         )
-    _check_finite(graph.x)
+    for name in ("x", "edge_weight", "edge_attr"):
+        if name in graph:
+            _check_finite(name, graph[name])
 
 
 def _check_mask(name: str, mask: Tensor) -> None:
@@ -36,18 +38,18 @@ def _check_mask(name: str, mask: Tensor) -> None:
         raise ValueError(f"{name} must select at least one node, got none of {len(mask)}")
 
 
-def _check_finite(x: Tensor | SparseFeatures) -> None:
+def _check_finite(name: str, x: Tensor | SparseFeatures) -> None:
     values = x.values if isinstance(x, SparseFeatures) else x
     if not values.is_floating_point():
-        raise TypeError(f"x must be floating point to be trained on, got {values.dtype}")
+        raise TypeError(f"{name} must be floating point to be trained on, got {values.dtype}")
     bad = ~values.isfinite()
     if not bad.any():
         return
-    nodes = x.structure.row[bad] if isinstance(x, SparseFeatures) else bad.nonzero()[:, 0]
+    rows = x.structure.row[bad] if isinstance(x, SparseFeatures) else bad.nonzero()[:, 0]
     raise ValueError(
-        "x must be finite where a model is trained: "
-        f"{len(nodes)} of its {values.numel()} values are NaN or infinite, "
-        f"the first of them at node {nodes.min().item()}"
+        f"{name} must be finite where a model is trained: "
+        f"{len(rows)} of its {values.numel()} values are NaN or infinite, "
+        f"the first of them at {'edge' if name.startswith('edge') else 'node'} {rows.min().item()}"
     )
 
 

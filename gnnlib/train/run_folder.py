@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ class RunFolder:
                 continue
             return cls(path)
         raise AssertionError("unreachable")
+
+    def discard(self) -> None:
+        """Removes what a run without a result has left."""
+        (self.path / "config.json").unlink(missing_ok=True)
+        with suppress(OSError):  # something else has been put there: it stays
+            self.path.rmdir()
 
     def write_config(self, config: dict[str, Any]) -> None:
         self._write_json("config.json", config)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gnnlib import Graph
 from gnnlib.conv import GINConv
 from tests import pyg
 from tests.conv import parity
@@ -102,3 +103,27 @@ def test_its_parameters_are_reset(train_eps):
     assert layer.eps.tolist() == [0.5]
     assert isinstance(layer.eps, nn.Parameter) == train_eps
     assert all(not torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+class _Lora(torch.nn.Linear):
+    def forward(self, input):
+        return super().forward(input) + 100
+
+
+class _Residual(torch.nn.Sequential):
+    def forward(self, input):
+        return super().forward(input) + input[:, :2]
+
+
+def _networks() -> list[torch.nn.Module]:
+    hooked = torch.nn.Sequential(torch.nn.Linear(8, 2))
+    hooked.register_forward_hook(lambda module, args, out: out + 5)
+    return [_Lora(8, 2), _Residual(torch.nn.Linear(8, 2)), hooked]
+
+
+@pytest.mark.parametrize("net", _networks(), ids=["subclass", "sequential subclass", "hook"])
+def test_a_network_that_is_more_than_its_parts_is_called_as_it_is(net):
+    graph = Graph([[0, 1, 2, 2], [1, 2, 0, 1]], num_nodes=3)
+    x = torch.randn(3, 8)
+    total = x + graph.adj.to_dense().T @ x
+    torch.testing.assert_close(GINConv(net)(x, graph), net(total))

@@ -139,8 +139,8 @@ def test_scatter_and_gather_compile_into_one_graph():
 
 @pytest.mark.parametrize("reduce", [*REDUCES, "gather", "add_"])
 def test_results_and_gradients_do_not_depend_on_the_threads(reduce):
-    index = torch.randint(600, (9000,), dtype=torch.int32)
-    x = values(600 if reduce == "gather" else 9000, 12, dtype=torch.float32, grad=True)
+    index = torch.randint(600, (90_000,), dtype=torch.int32)  # above the serial threshold
+    x = values(600 if reduce == "gather" else 90_000, 12, dtype=torch.float32, grad=True)
     start = values(600, 12, dtype=torch.float32)
 
     def run():

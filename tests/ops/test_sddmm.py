@@ -132,7 +132,7 @@ def test_sddmm_compiles_into_one_graph():
 
 @pytest.mark.parametrize("op", OPS)
 def test_results_and_gradients_do_not_depend_on_the_threads(op):
-    csr = random_csr(500, 400, 60_000, torch.int32)
+    csr = random_csr(500, 400, 300_000, torch.int32)  # above the serial threshold
     a, b = _ends(csr, op, 4, torch.float32, grad=True)
     leaves = [t for t in (a, b) if t is not None]
 

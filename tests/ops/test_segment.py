@@ -249,7 +249,7 @@ def test_segment_ops_compile_into_one_graph():
 
 @pytest.mark.parametrize("reduce", [*REDUCES, "softmax", "expand"])
 def test_results_and_gradients_do_not_depend_on_the_threads(reduce):
-    csr = random_csr(700, 700, 9000, torch.int32)
+    csr = random_csr(700, 700, 90_000, torch.int32)  # above the serial threshold
     rows = csr.num_dst if reduce == "expand" else csr.num_edges
     x = values(rows, 12, dtype=torch.float32, grad=True)
 

@@ -308,8 +308,8 @@ def test_spmm_compiles_into_one_graph():
 
 @pytest.mark.parametrize("reduce", REDUCES)
 def test_results_and_gradients_do_not_depend_on_the_threads(reduce):
-    csr = random_csr(400, 300, 9000, torch.int32)  # × 16 features: above the serial threshold
-    leaves = [values(300, 2, 8, dtype=torch.float32), values(9000, 2, dtype=torch.float32)]
+    csr = random_csr(400, 300, 70_000, torch.int32)  # × 16 features: above the serial threshold
+    leaves = [values(300, 2, 8, dtype=torch.float32), values(70_000, 2, dtype=torch.float32)]
     leaves = [t.requires_grad_() for t in leaves]
 
     def run():
