@@ -139,7 +139,9 @@ class Adjacency:
         src, dst = src.to(dtype), dst.to(dtype)
         if torch.compiler.is_compiling():  # no check at the door, then; dst is checked by the sort
             fits = ((src >= 0) & (src < num_src)).all()
-            torch._assert_async(fits, "edge_index must hold node ids below num_nodes")
+            torch._assert_async(  # pyright: ignore[reportPrivateImportUsage]
+                fits, "edge_index must hold node ids below num_nodes"
+            )
         # Sortedness is a fact of the data: a traced program must hold for all data.
         is_sorted = not is_tracing() and bool((dst[1:] >= dst[:-1]).all())
         ptr, col, eid = ops.coo_to_csr(dst, src, num_dst)

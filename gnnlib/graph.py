@@ -210,9 +210,7 @@ class Graph:
         )
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(
-            f"a {type(self).__name__} is immutable: graph.replace({name}=None) makes one without"
-        )
+        raise AttributeError(f"a {type(self).__name__} is immutable: use replace({name}=None)")
 
     def is_undirected(self) -> bool:
         """True when each edge i → j has its own j → i; edge tensors are not compared."""

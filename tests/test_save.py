@@ -153,8 +153,9 @@ def test_a_file_with_a_wrong_header_is_refused(header, message, tmp_path):
 
 
 def test_tensors_come_back_in_the_order_they_had(tmp_path):
-    names = ["zeta", "x", "train_mask", "alpha"]
-    graph = Graph([[0], [1]], **{name: torch.ones(2, 1) for name in names})
+    graph = Graph([[0], [1]], num_nodes=2)
+    for name in ("zeta", "x", "train_mask", "alpha"):
+        graph = graph.replace(**{name: torch.ones(2, 1)})
     graph.save(tmp_path / "graph.safetensors")
     assert list(Graph.load(tmp_path / "graph.safetensors").keys()) == list(graph.keys())
 

@@ -115,9 +115,13 @@ class _Residual(torch.nn.Sequential):
         return super().forward(input) + input[:, :2]
 
 
+def _add_five(module: torch.nn.Module, args: object, out: torch.Tensor) -> torch.Tensor:
+    return out + 5
+
+
 def _networks() -> list[torch.nn.Module]:
     hooked = torch.nn.Sequential(torch.nn.Linear(8, 2))
-    hooked.register_forward_hook(lambda module, args, out: out + 5)
+    hooked.register_forward_hook(_add_five)
     return [_Lora(8, 2), _Residual(torch.nn.Linear(8, 2)), hooked]
 
 
