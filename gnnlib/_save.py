@@ -112,10 +112,13 @@ def _build(header: Any, tensors: dict[str, Tensor]) -> Any:
         ptr, col, values = (tensors.pop(f"{name}.{part}") for part in ("ptr", "col", "values"))
         named[name] = SparseFeatures(Adjacency(ptr, col, columns), values)
     named.update(tensors)
+    graph = classes[header["class"]](num_nodes=header["num_nodes"], **named)
     # In the order of the saved graph; what the header does not list comes last.
     order = {name: n for n, name in enumerate(header.get("names", []))}
-    named = dict(sorted(named.items(), key=lambda item: order.get(item[0], len(order))))
-    graph = classes[header["class"]](num_nodes=header["num_nodes"], **named)
+    ordered = sorted(graph.items(), key=lambda item: order.get(item[0], len(order)))
+    graph = graph._make(
+        graph.edge_index, graph.num_nodes, dict(ordered), graph._graph_ptr, graph._kept
+    )
     if adj["ptr"] is not None and adj["col"] is not None:
         kept = Adjacency(adj["ptr"], adj["col"], eid=adj["eid"])
         if kept.num_src != graph.num_nodes or not torch.equal(kept.edge_index, graph.edge_index):
