@@ -21,6 +21,7 @@ def stamp() -> dict[str, object]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
         "kernels": _extension.cpu_capability(),
         "python": platform.python_version(),
         "gnnlib": __version__,

@@ -46,7 +46,11 @@ class MessagePassing(nn.Module):
     Any other message runs on blocks of whole destinations, at most `block_bytes` in a gathered
     operand, and is computed again in the backward pass: no layer holds an E×F array. `message` must
     treat edges independently; a layer with BatchNorm in training mode runs as one block. So does
-    an unrecognised message under torch.compile, torch.export and torch.func.
+    an unrecognised message under torch.compile, torch.export and torch.func, and a second gradient
+    (create_graph=True) keeps all blocks.
+
+    `message` is called as often as that takes, on some edges at a time: it should only compute its
+    result. What it stores on the layer is undefined.
 
     Args:
         reduce: 'sum', 'mean', 'max', 'min', 'mul', 'std', or a list of them, whose results are

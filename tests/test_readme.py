@@ -19,6 +19,10 @@ def test_every_python_block_of_the_readme_runs(mirror, tmp_path, monkeypatch):
     assert (tmp_path / "graph.safetensors").exists()
 
 
+def test_nothing_in_the_readme_is_left_to_be_filled_in():
+    assert not re.search(r"\b[A-Z]+_(TABLE|MACHINE)\b|TODO|TBD", README.read_text())
+
+
 def test_the_readme_names_the_test_command_that_ci_runs():
     script = (README.parent / ".ci" / "run").read_text()
     assert "make test" in README.read_text()

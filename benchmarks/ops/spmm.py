@@ -113,7 +113,7 @@ def main() -> None:
     }
     rows = []
     for name, (edge_index, num_nodes) in graphs.items():
-        for num_features in (16, 64, 256):
+        for num_features in (16, 64, 128):
             rows += [
                 forward_row(name, edge_index, num_nodes, num_features, weighted)
                 for weighted in (False, True)
