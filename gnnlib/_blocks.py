@@ -326,35 +326,40 @@ def _forward(
 
 def _grads(saved: _Saved, tensors, wanted: list[int], grads) -> list[Tensor]:
     """The gradients of tensors[n] for each n of wanted, block by block."""
-    run, plan, num_tensors = saved.run, saved.plan, saved.num_tensors
-    inputs = tensors[:num_tensors]
-    stand_ins = [leaf_of(t) for t in tensors[num_tensors:]]
+    inputs = tensors[: saved.num_tensors]
+    stand_ins = [leaf_of(t) for t in tensors[saved.num_tensors :]]
     outside = Outside(saved.captured, stand_ins)
     totals = [
         torch.zeros(tensors[n].shape, dtype=_wide(tensors[n].dtype), device=tensors[n].device)
         for n in wanted
     ]
-    for block in plan.blocks:
-        with torch.enable_grad():
-            edges = run.gather([t.detach() for t in inputs], block.begin, block.end)
-            leaves = _leaves(edges, inputs)
-            parts = _results(run, plan, saved.reduces, block, writable(leaves), outside)
-        part_grads = [grad[block.first : block.last] for grad in grads]
-        found = _autograd(parts, [(leaves + stand_ins)[n] for n in wanted], part_grads)
-        for n, total, grad in zip(wanted, totals, found, strict=True):
-            if grad is None:
-                continue
-            if n >= num_tensors:
-                total += grad
-                continue
-            index = run.index(run.sides[n], block.begin, block.end)
-            if index is None:
-                total[block.begin : block.end] = grad
-            elif run.sides[n] == "edge":
-                total[index] = grad.to(total.dtype)
-            else:
-                ops.scatter_add_(total, grad, index)
+    for block in saved.plan.blocks:
+        # In a function of its own, so that nothing of a block is left when the next one begins.
+        _add_grads(saved, block, inputs, stand_ins, outside, wanted, totals, grads)
     return [total.to(tensors[n].dtype) for n, total in zip(wanted, totals, strict=True)]
+
+
+def _add_grads(saved, block, inputs, stand_ins, outside, wanted, totals, grads) -> None:
+    run = saved.run
+    with torch.enable_grad():
+        edges = run.gather([t.detach() for t in inputs], block.begin, block.end)
+        leaves = _leaves(edges, inputs)
+        parts = _results(run, saved.plan, saved.reduces, block, writable(leaves), outside)
+    part_grads = [grad[block.first : block.last] for grad in grads]
+    found = _autograd(parts, [(leaves + stand_ins)[n] for n in wanted], part_grads)
+    for n, total, grad in zip(wanted, totals, found, strict=True):
+        if grad is None:
+            continue
+        if n >= len(inputs):
+            total += grad
+            continue
+        index = run.index(run.sides[n], block.begin, block.end)
+        if index is None:
+            total[block.begin : block.end] = grad
+        elif run.sides[n] == "edge":
+            total[index] = grad.to(total.dtype)
+        else:
+            ops.scatter_add_(total, grad, index)
 
 
 def _grads_with_graph(saved: _Saved, tensors, wanted: list[int], grads) -> Sequence[Tensor | None]:
