@@ -19,6 +19,7 @@ from . import ops
 from ._capture import Outside, leaf_of, sees_all, writable
 from ._memo import is_tracing
 from .adjacency import Adjacency
+from .ops._dtypes import accumulate_dtype
 
 SPLITTABLE = ("sum", "mean", "max", "min", "mul")
 
@@ -330,7 +331,9 @@ def _grads(saved: _Saved, tensors, wanted: list[int], grads) -> list[Tensor]:
     stand_ins = [leaf_of(t) for t in tensors[saved.num_tensors :]]
     outside = Outside(saved.captured, stand_ins)
     totals = [
-        torch.zeros(tensors[n].shape, dtype=_wide(tensors[n].dtype), device=tensors[n].device)
+        torch.zeros(
+            tensors[n].shape, dtype=accumulate_dtype(tensors[n].dtype), device=tensors[n].device
+        )
         for n in wanted
     ]
     for block in saved.plan.blocks:
@@ -376,7 +379,3 @@ def _autograd(outputs, inputs, grads, create_graph: bool = False) -> Sequence[Te
         return [None] * len(inputs)
     outputs, grads = zip(*pairs)
     return torch.autograd.grad(outputs, inputs, grads, create_graph=create_graph, allow_unused=True)
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype

@@ -46,8 +46,8 @@ def resolve(
         if edge_attr is None and "edge_attr" in graph:
             edge_attr = graph["edge_attr"]
     _check_rows(adj, source, target, isinstance(x, tuple))
-    weight = None if edge_weight is ABSENT or edge_weight is None else edge_weight
-    attr = None if edge_attr is ABSENT or edge_attr is None else edge_attr
+    weight = None if edge_weight is ABSENT else edge_weight
+    attr = None if edge_attr is ABSENT else edge_attr
     if weight is not None:
         weight = _check_edges(adj, "edge_weight", weight)
         if weight.dim() == 2 and weight.shape[1] == 1:

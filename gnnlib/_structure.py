@@ -12,11 +12,10 @@ from . import ops
 from ._errors import unknown_choice
 from ._levels import level_of
 from ._validate import INDEX_DTYPES
+from .ops.scatter import REDUCES
 
 if TYPE_CHECKING:
     from .graph import Graph
-
-REDUCES = ("sum", "mean", "max", "min", "mul")
 
 
 def _sorted_keys(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:

@@ -124,8 +124,8 @@ class MessagePassing(nn.Module):
         nodes = next((t for t in (*_values(src), *_values(dst))), None)
         if nodes is None:
             raise TypeError("propagate needs src or dst: the rows that messages are made of")
-        _refuse_sparse("src", src)
-        _refuse_sparse("dst", dst)
+        for side, given in (("src", src), ("dst", dst), ("edge", edge)):
+            _refuse_sparse(side, given)
         adj = as_adjacency(graph, nodes, next(iter(_values(dst)), nodes))
         if dst is None and adj.num_src == adj.num_dst:
             dst = src
@@ -222,7 +222,6 @@ def _refuse_sparse(side: str, rows: Any) -> None:
 
 
 def _checked(side: str, rows: Rows, num_rows: int) -> Rows:
-    _refuse_sparse(side, rows)
     kind = {"src": "source node", "dst": "destination node", "edge": "edge"}[side]
     for tensor in _values(rows):
         if tensor.dim() == 0 or tensor.shape[0] != num_rows:

@@ -7,6 +7,7 @@ from .. import ops
 from .._resolve import as_features, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear
+from ..ops._dtypes import accumulate_dtype
 
 
 class GCNConv(nn.Module):
@@ -104,7 +105,7 @@ def gcn_norm(
         the adjacency (with loops), its edge weights [E'] or None, and d^-½ [N], the factor of rows
         and columns: float64 for float64, else float32. A node of degree 0 has factor 0.
     """
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    wide = accumulate_dtype(dtype)
     looped = adj.with_loops() if add_self_loops else adj
     if edge_weight is None and loop_weight != 1.0 and looped is not adj:
         edge_weight = torch.ones(adj.num_edges, dtype=dtype, device=adj.device)

@@ -7,7 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
+
+REDUCES = ("sum", "mean", "max", "min", "mul")
+"""The reducers that spmm, segment_reduce and scatter have in common."""
 
 Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, Tensor]] | None
 """(t_ptr, t_row, t_pos), or a function that returns it when a gradient needs it."""
@@ -66,8 +70,7 @@ def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:
 
 def counts(ptr: Tensor, dtype: torch.dtype) -> Tensor:
     """Edges per row, at least 1, in the dtype in which sums of `dtype` are accumulated."""
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    return ptr.diff().clamp(min=1).to(wide)
+    return ptr.diff().clamp(min=1).to(accumulate_dtype(dtype))
 
 
 def per_row(scale: Tensor, like: Tensor) -> Tensor:

@@ -10,15 +10,13 @@ the CSR by destination; `eid` [E] addresses tensors in the user's edge order (No
 import torch
 from torch import Tensor
 
+from ._dtypes import accumulate_dtype
+
 
 def _rows(ptr: Tensor) -> Tensor:
     """The row of each CSR position, [E]."""
     ids = torch.arange(ptr.numel() - 1, device=ptr.device)
     return torch.repeat_interleave(ids, ptr.diff().long())
-
-
-def _accumulate_dtype(dtype: torch.dtype) -> torch.dtype:
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 # layout ------------------------------------------------------------------------------------------
@@ -58,7 +56,7 @@ def _messages(
 ) -> Tensor:
     """weight · x[col] for each CSR position, [E, H, D] (or [E, F]) in the accumulation dtype."""
     num_edges = int(ptr[-1])
-    message = (x[:num_edges] if col is None else x[col.long()]).to(_accumulate_dtype(x.dtype))
+    message = (x[:num_edges] if col is None else x[col.long()]).to(accumulate_dtype(x.dtype))
     if weight is not None:
         weight = weight[:num_edges] if eid is None else weight[eid.long()]
         # [E] and [E, H] both broadcast over the trailing features.
@@ -130,7 +128,7 @@ def spmm_arg_backward(
 ) -> Tensor:
     row, source = t_row.long(), _rows(t_ptr)
     won = arg[row] == t_pos.reshape((-1,) + (1,) * (grad.dim() - 1))
-    message = grad[row].to(_accumulate_dtype(grad.dtype))
+    message = grad[row].to(accumulate_dtype(grad.dtype))
     if weight is not None:
         weight = weight[(t_pos if t_eid is None else t_eid).long()]
         message = message * weight.reshape(weight.shape + (1,) * (grad.dim() - weight.dim()))
@@ -153,7 +151,7 @@ def spmm_arg_weight(
     column = position if col is None else col.long()
     edge = position if eid is None else eid.long()
     won = arg[row] == position.reshape((-1,) + (1,) * (grad.dim() - 1))
-    product = grad[row].to(_accumulate_dtype(grad.dtype)) * x[column]
+    product = grad[row].to(accumulate_dtype(grad.dtype)) * x[column]
     product = torch.where(won, product, 0)
     product = product.sum(-1)
     out = product.new_zeros((num_edges,) + product.shape[1:])
@@ -166,7 +164,7 @@ def spmm_arg_weight(
 def sddmm(
     ptr: Tensor, col: Tensor, eid: Tensor | None, a: Tensor | None, b: Tensor, op: str
 ) -> Tensor:
-    wide = _accumulate_dtype(b.dtype)
+    wide = accumulate_dtype(b.dtype)
     right = b[col.long()].to(wide)
     left = right if a is None else a[_rows(ptr)].to(wide)
     result = {
@@ -195,7 +193,7 @@ def segment_expand(ptr: Tensor, eid: Tensor | None, x: Tensor, num_edges: int) -
 def segment_softmax(ptr: Tensor, eid: Tensor | None, scores: Tensor) -> Tensor:
     row, num_dst = _rows(ptr), ptr.numel() - 1
     position = torch.arange(row.numel(), device=ptr.device) if eid is None else eid.long()
-    value = scores[position].to(_accumulate_dtype(scores.dtype))
+    value = scores[position].to(accumulate_dtype(scores.dtype))
     flat = value.flatten(1) if value.dim() > 1 else value.unsqueeze(1)
     index = row.unsqueeze(1).expand_as(flat)
     top = flat.new_full((num_dst, flat.shape[1]), -torch.inf)
@@ -208,7 +206,7 @@ def segment_softmax(ptr: Tensor, eid: Tensor | None, scores: Tensor) -> Tensor:
 
 
 def segment_softmax_backward(ptr: Tensor, eid: Tensor | None, out: Tensor, grad: Tensor) -> Tensor:
-    weighted = out.to(_accumulate_dtype(out.dtype)) * grad
+    weighted = out.to(accumulate_dtype(out.dtype)) * grad
     total = spmm(ptr, eid, None, None, weighted, "sum", None, None)
     spread = segment_expand(ptr, eid, total, out.shape[0])
     return (weighted - out * spread).to(out.dtype)
@@ -231,7 +229,7 @@ def edge_dropout(x: Tensor, eid: Tensor | None, p: float, seed: Tensor) -> Tenso
     z = (z ^ _shift_right(z, 30)) * -0x40A7B892E31B1A47
     z = (z ^ _shift_right(z, 27)) * -0x6B2FB644ECCEEE15
     keep = _shift_right(z ^ _shift_right(z, 31), 40) >= int(p * 2**24)
-    wide = x.to(_accumulate_dtype(x.dtype)) * (1 / (1 - p) if p < 1 else 0)
+    wide = x.to(accumulate_dtype(x.dtype)) * (1 / (1 - p) if p < 1 else 0)
     return torch.where(keep.reshape(x.shape), wide, 0).to(x.dtype)
 
 

@@ -5,11 +5,10 @@ from torch import Tensor
 
 from .._errors import unknown_choice
 from ._apply import form
-from ._common import fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
+from ._common import REDUCES, fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
+from ._dtypes import accumulate_dtype
 from .layout import coo_to_csr
 from .segment import multiply_backward
-
-REDUCES = ("sum", "mean", "max", "min", "mul")
 
 _gather_rows = torch.ops.gnnlib.gather_rows.default
 _scatter = torch.ops.gnnlib.scatter.default
@@ -123,7 +122,7 @@ class _Scatter(torch.autograd.Function):
     def backward(ctx, grad):
         (index,) = ctx.saved_tensors
         if ctx.reduce == "mean":
-            wide = torch.float64 if grad.dtype == torch.float64 else torch.float32
+            wide = accumulate_dtype(grad.dtype)
             ones = torch.ones(index.shape[0], dtype=wide, device=grad.device)
             count = _scatter(ones, index, ctx.num_rows, "sum").clamp(min=1)
             grad = (grad / per_row(count, grad)).to(grad.dtype)

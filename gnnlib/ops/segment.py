@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .._errors import unknown_choice
 from ._apply import form
+from ._common import REDUCES as SHARED_REDUCES
 from ._common import (
     check_ids,
     counts,
@@ -15,7 +16,7 @@ from ._common import (
     vmap_rule,
 )
 
-REDUCES = ("sum", "mean", "max", "min", "mul", "std")
+REDUCES = (*SHARED_REDUCES, "std")
 
 _spmm = torch.ops.gnnlib.spmm.default
 _spmm_arg = torch.ops.gnnlib.spmm_arg.default

@@ -6,6 +6,7 @@ from torch import Tensor
 from .._errors import unknown_choice
 from ._apply import form
 from ._common import (
+    REDUCES,
     Transpose,
     autocast,
     counts,
@@ -21,8 +22,6 @@ from ._common import (
 from .scatter import gather_rows, scatter
 from .sddmm import sddmm_dot
 from .segment import multiply_backward
-
-REDUCES = ("sum", "mean", "max", "min", "mul")
 
 _spmm = torch.ops.gnnlib.spmm.default
 _spmm_arg = torch.ops.gnnlib.spmm_arg.default
@@ -114,7 +113,7 @@ def spmm(
 
 
 def _back(ptr, col, eid, weight, x, transpose) -> tuple:
-    """(t_ptr, t_row, t_pos, t_eid) for a gradient of x, as `transposed_address` reads it."""
+    """(t_ptr, t_row, t_pos, t_eid) for a gradient of x, as `turned` reads it."""
     if not requires_grad(x):
         return None, None, None, None
     return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
