@@ -23,16 +23,19 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train test lint format bench docs clean
+.PHONY: help train test test-slow lint format bench docs clean
 
 help:  ## what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 train: $(VENV)/.with-plot  ## train a GCN on Cora: accuracy, and a picture of the curves
 	$(RUN)/gnnlib train
 
 test: $(VENV)/.with-test  ## the whole test suite and the examples of the docstrings
 	$(RUN)/python -m pytest $(PYTEST_FLAGS)
+
+test-slow: $(VENV)/.with-test  ## the tests that take more than a few seconds each
+	$(RUN)/python -m pytest $(PYTEST_FLAGS) -m slow
 
 lint: $(VENV)/.with-test $(VENV)/.with-dev  ## formats, lint and types; changes nothing
 	$(RUN)/ruff format --check .
