@@ -199,6 +199,35 @@ def autocast_gives_its_dtype_and_float32_gradients(layer: Layer) -> None:
         assert tensor.grad.isfinite().all()
 
 
+def a_hub_under_autocast_stays_close_to_float32(layer: Layer) -> None:
+    """100 000 edges in and out of one node: sums of bfloat16 numbers must not be bfloat16 sums.
+
+    The parameters and tensors are numbers of bfloat16, so that what is compared is the arithmetic;
+    and a row is judged by its largest entry, since the others may be differences of large numbers.
+    """
+    module = layer.build(torch.float32)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(parameter.bfloat16())
+    num_leaves = 100_000
+    leaves, hub = torch.arange(1, num_leaves + 1), torch.zeros(num_leaves, dtype=torch.long)
+    both_ways = torch.stack([torch.cat([leaves, hub]), torch.cat([hub, leaves])])
+    tensors: dict[str, Any] = {
+        "x": torch.rand(num_leaves + 1, FEATURES),
+        "edge_weight": torch.rand(2 * num_leaves),
+        "edge_attr": torch.rand(2 * num_leaves, 3),
+    }
+    graph = Graph(both_ways, **{key: t.bfloat16().float() for key, t in tensors.items()})
+    x = graph.x.clone().requires_grad_()
+    expected = _run(layer, module, graph, x=x)
+    expected_grad = torch.autograd.grad(expected.sum(), x)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = _run(layer, module, graph, x=x)
+    grad = torch.autograd.grad(out.sum(dtype=torch.float32), x)[0]
+    for actual, wanted in ((out[0], expected[0]), (grad[0], expected_grad[0])):
+        assert (actual - wanted).abs().max() <= 1e-2 * wanted.abs().max().clamp(min=1)
+
+
 def results_do_not_vary(layer: Layer) -> None:
     """From call to call, bit by bit; and of what is no matrix product, with the threads either."""
     module = layer.build(torch.float32)
@@ -310,6 +339,7 @@ CHECKS: list[Callable[[Layer], None]] = [
     inputs_need_not_be_contiguous,
     every_floating_type_is_taken_and_given_back,
     autocast_gives_its_dtype_and_float32_gradients,
+    a_hub_under_autocast_stays_close_to_float32,
     results_do_not_vary,
     a_module_is_copied_pickled_and_loaded,
     torch_func_gives_the_same_gradients,

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._resolve import as_features, resolve
-from ..adjacency import Adjacency
 from ..linear import Linear
-from ..ops._dtypes import accumulate_dtype
+from ._norm import gcn_norm
 
 
 class GCNConv(nn.Module):
@@ -90,36 +89,3 @@ class GCNConv(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"
-
-
-def gcn_norm(
-    adj: Adjacency,
-    edge_weight: Tensor | None,
-    dtype: torch.dtype,
-    add_self_loops: bool,
-    loop_weight: float = 1.0,
-) -> tuple[Adjacency, Tensor | None, Tensor]:
-    """What the symmetric normalisation D^-½ A D^-½ of GCN multiplies by.
-
-    Returns:
-        the adjacency (with loops), its edge weights [E'] or None, and d^-½ [N], the factor of rows
-        and columns: float64 for float64, else float32. A node of degree 0 has factor 0.
-    """
-    wide = accumulate_dtype(dtype)
-    looped = adj.with_loops() if add_self_loops else adj
-    if edge_weight is None and loop_weight != 1.0 and looped is not adj:
-        edge_weight = torch.ones(adj.num_edges, dtype=dtype, device=adj.device)
-    if edge_weight is None:
-        scale = looped.memo(("gcn_norm", wide), lambda: _inverse_root(looped.degree(dtype=wide)))
-        return looped, None, scale
-    if looped is not adj:
-        missing = looped.num_edges - adj.num_edges
-        loops = torch.full((missing,), loop_weight, dtype=edge_weight.dtype, device=adj.device)
-        edge_weight = torch.cat([edge_weight, loops])
-    return looped, edge_weight, _inverse_root(looped.degree(edge_weight.to(wide)))
-
-
-def _inverse_root(degree: Tensor) -> Tensor:
-    # The inner `where` keeps the infinite slope of x^-½ at 0 out of the gradient.
-    positive = degree > 0
-    return torch.where(positive, torch.where(positive, degree, 1).rsqrt(), 0)

@@ -51,11 +51,7 @@ class GINConv(nn.Module):
             self.register_buffer("eps", value)
 
     def reset_parameters(self) -> None:
-        for module in self.nn.modules():
-            if module is not self.nn and hasattr(module, "reset_parameters"):
-                module.reset_parameters()  # pyright: ignore[reportCallIssue]
-        if hasattr(self.nn, "reset_parameters"):
-            self.nn.reset_parameters()  # pyright: ignore[reportCallIssue]
+        reset_network(self.nn)
         nn.init.constant_(self.eps, self.initial_eps)
 
     def forward(self, x, graph) -> Tensor:
@@ -91,6 +87,15 @@ class GINConv(nn.Module):
         if type(first) not in (nn.Linear, Linear) or _is_watched(first):
             return None
         return first  # pyright: ignore[reportReturnType]
+
+
+def reset_network(network: nn.Module) -> None:
+    """Draw the parameters anew, of the parts first: a module that resets itself has its way."""
+    for module in network.modules():
+        if module is not network and hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # pyright: ignore[reportCallIssue]
+    if hasattr(network, "reset_parameters"):
+        network.reset_parameters()  # pyright: ignore[reportCallIssue]
 
 
 def _is_watched(module: nn.Module) -> bool:

@@ -1,6 +1,11 @@
 """Networks built from convs; each is called as `model(x, graph)` and gives one row per node."""
 
+from .appnp import APPNP as APPNP
+from .chebnet import ChebNet as ChebNet
 from .gat import GAT as GAT
 from .gcn import GCN as GCN
 from .gin import GIN as GIN
 from .graph_sage import GraphSAGE as GraphSAGE
+from .jumping_knowledge import JumpingKnowledge as JumpingKnowledge
+from .sgc import SGC as SGC
+from .tagcn import TAGCN as TAGCN

@@ -1,4 +1,4 @@
-"""The shape that all four models share: dropout, conv, activation, layer upon layer."""
+"""The shape that most models share: dropout, conv, activation, layer upon layer."""
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -6,26 +6,50 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._errors import unknown_choice
 from .._resolve import as_features
 from ..features import SparseFeatures, dropout
 from ..graph import Graph
+from ..linear import Linear
+from .jumping_knowledge import MODES, JumpingKnowledge
 
 
 class Stack(nn.Module):
-    """h ← activation(conv(dropout(h), graph)) for each conv; the last one has no activation."""
+    """h ← activation(conv(dropout(h), graph)) for each conv; the last one has no activation.
+
+    With `jk` the last one has it too, and a final Linear `lin` reads the last layer ('last') or
+    what `JumpingKnowledge` makes of all of them ('cat', 'max', 'lstm').
+
+    Args:
+        convs: the layers.
+        dropout: probability that an input of a layer is dropped in training.
+        activation: the activation.
+        jk: None, 'last', 'cat', 'max' or 'lstm'.
+        channels: features of each layer's result, where jk is given.
+        out_channels: outputs of `lin`.
+    """
 
     def __init__(
         self,
         convs: Iterable[nn.Module],
         dropout: float,
         activation: Callable[[Tensor], Tensor] = F.relu,
+        jk: str | None = None,
+        channels: int = 0,
+        out_channels: int = 0,
     ):
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_dropout(dropout)
+        if jk not in (None, "last", *MODES):
+            raise unknown_choice("jk", jk, ("None", "last", *MODES))
         self.convs = nn.ModuleList(convs)
         self.dropout = dropout
         self.activation = activation
+        self.jk = self.lin = None
+        if jk is not None:
+            num_layers = len(self.convs)
+            self.jk = None if jk == "last" else JumpingKnowledge(jk, channels, num_layers)
+            self.lin = Linear(channels * (num_layers if jk == "cat" else 1), out_channels)
 
     def forward(
         self,
@@ -42,25 +66,43 @@ class Stack(nn.Module):
         edge = {name: value for name, value in given.items() if value is not None}
         first, *others = self.convs
         h = first(dropout(as_features(x), self.dropout, self.training), graph, **edge)
+        found = []
         for conv in others:
-            h = F.dropout(self.activation(h), self.dropout, self.training)
-            h = conv(h, graph, **edge)
-        return h
+            h = self.activation(h)
+            if self.jk is not None:
+                found.append(h)
+            h = conv(F.dropout(h, self.dropout, self.training), graph, **edge)
+        if self.lin is None:
+            return h
+        h = self.activation(h)
+        h = h if self.jk is None else self.jk([*found, h])
+        return self.lin(F.dropout(h, self.dropout, self.training))
 
     def reset_parameters(self) -> None:
         """Draws every parameter anew."""
-        for conv in self.convs:
-            conv.reset_parameters()  # pyright: ignore[reportCallIssue]
+        for module in (*self.convs, self.jk, self.lin):
+            if module is not None:
+                module.reset_parameters()  # pyright: ignore[reportCallIssue]
 
 
-def layer_widths(inputs: int, hidden: int, outputs: int, num_layers: int) -> list[tuple[int, int]]:
-    """(in, out) of each layer; every layer but the last has `hidden` outputs.
+def check_dropout(dropout: float) -> None:
+    """The door of a dropout probability."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+
+
+def layer_widths(
+    inputs: int, hidden: int, outputs: int, num_layers: int, jk: str | None = None
+) -> list[tuple[int, int]]:
+    """(in, out) of each layer; every layer has `hidden` outputs, but the last where jk is None.
 
     Example:
         >>> layer_widths(1433, 16, 7, num_layers=3)
         [(1433, 16), (16, 16), (16, 7)]
+        >>> layer_widths(1433, 16, 7, num_layers=2, jk="cat")
+        [(1433, 16), (16, 16)]
     """
     if num_layers < 1:
         raise ValueError(f"num_layers must be at least 1, got {num_layers}")
-    widths = [inputs, *[hidden] * (num_layers - 1), outputs]
+    widths = [inputs, *[hidden] * (num_layers - 1), outputs if jk is None else hidden]
     return list(pairwise(widths))

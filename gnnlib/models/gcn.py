@@ -15,9 +15,11 @@ class GCN(Stack):
         out_channels: outputs of a node, its classes.
         num_layers: number of GCNConv layers.
         dropout: probability that an input of a layer is dropped in training.
+        jk: how the layers are joined before a final Linear: 'last', 'cat', 'max' or 'lstm', as in
+            `JumpingKnowledge`. None: the last layer gives the logits.
 
     Raises:
-        ValueError: num_layers < 1, or dropout outside [0, 1).
+        ValueError: num_layers < 1, dropout outside [0, 1), or an unknown jk.
 
     From "Semi-Supervised Classification with Graph Convolutional Networks" (Kipf and Welling,
     ICLR 2017).
@@ -37,6 +39,8 @@ class GCN(Stack):
         out_channels: int,
         num_layers: int = 2,
         dropout: float = 0.5,
+        jk: str | None = None,
     ):
-        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers)
-        super().__init__([GCNConv(a, b) for a, b in widths], dropout)
+        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers, jk)
+        convs = [GCNConv(a, b) for a, b in widths]
+        super().__init__(convs, dropout, jk=jk, channels=hidden_channels, out_channels=out_channels)

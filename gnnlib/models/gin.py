@@ -20,9 +20,11 @@ class GIN(Stack):
         num_layers: number of GINConv layers.
         dropout: probability that an input of a layer is dropped in training.
         train_eps: learn ε; otherwise it is 0.
+        jk: how the layers are joined before a final Linear: 'last', 'cat', 'max' or 'lstm', as in
+            `JumpingKnowledge`. None: the last layer gives the logits.
 
     Raises:
-        ValueError: num_layers < 1, or dropout outside [0, 1).
+        ValueError: num_layers < 1, dropout outside [0, 1), or an unknown jk.
 
     From "How Powerful are Graph Neural Networks?" (Xu, Hu, Leskovec and Jegelka, ICLR 2019).
 
@@ -42,10 +44,12 @@ class GIN(Stack):
         num_layers: int = 2,
         dropout: float = 0.5,
         train_eps: bool = False,
+        jk: str | None = None,
     ):
-        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers)
+        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers, jk)
         mlps = [_mlp(a, hidden_channels, b) for a, b in widths]
-        super().__init__([GINConv(mlp, train_eps=train_eps) for mlp in mlps], dropout)
+        convs = [GINConv(mlp, train_eps=train_eps) for mlp in mlps]
+        super().__init__(convs, dropout, jk=jk, channels=hidden_channels, out_channels=out_channels)
 
 
 def _mlp(in_channels: int, hidden_channels: int, out_channels: int) -> nn.Sequential:

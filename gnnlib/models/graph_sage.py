@@ -16,9 +16,11 @@ class GraphSAGE(Stack):
         num_layers: number of SAGEConv layers.
         dropout: probability that an input of a layer is dropped in training.
         aggr: how neighbours are aggregated: "mean", "max" or "sum".
+        jk: how the layers are joined before a final Linear: 'last', 'cat', 'max' or 'lstm', as in
+            `JumpingKnowledge`. None: the last layer gives the logits.
 
     Raises:
-        ValueError: num_layers < 1, dropout outside [0, 1), or an unknown aggr.
+        ValueError: num_layers < 1, dropout outside [0, 1), or an unknown aggr or jk.
 
     From "Inductive Representation Learning on Large Graphs" (Hamilton, Ying and Leskovec,
     NeurIPS 2017), without its sampling of neighbours.
@@ -39,6 +41,8 @@ class GraphSAGE(Stack):
         num_layers: int = 2,
         dropout: float = 0.5,
         aggr: str = "mean",
+        jk: str | None = None,
     ):
-        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers)
-        super().__init__([SAGEConv(a, b, aggr=aggr) for a, b in widths], dropout)
+        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers, jk)
+        convs = [SAGEConv(a, b, aggr=aggr) for a, b in widths]
+        super().__init__(convs, dropout, jk=jk, channels=hidden_channels, out_channels=out_channels)

@@ -3,6 +3,7 @@
 PyG replaces the self-loops of a node by one loop, so graphs here have at most one a node.
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -59,7 +60,9 @@ def check_rectangular_parity(
         torch.randn(num_dst, channels[1], dtype=torch.float64) if with_target else None,
     )
     adj = Adjacency.from_edge_index(edge_index, num_src=num_src, num_dst=num_dst)
-    _check(mine, theirs, x, adj, edge_index, {}, size=(num_src, num_dst))
+    takes_size = "size" in inspect.signature(theirs.forward).parameters
+    extra = {"size": (num_src, num_dst)} if takes_size else {}
+    _check(mine, theirs, x, adj, edge_index, {}, **extra)
 
 
 def _check(

@@ -1,0 +1,65 @@
+"""What the convs that multiply by a normalised adjacency share."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import ops
+from ..adjacency import Adjacency
+from ..features import SparseFeatures
+from ..ops._dtypes import accumulate_dtype
+
+
+def gcn_norm(
+    adj: Adjacency,
+    edge_weight: Tensor | None,
+    dtype: torch.dtype,
+    add_self_loops: bool,
+    loop_weight: float = 1.0,
+) -> tuple[Adjacency, Tensor | None, Tensor]:
+    """What the symmetric normalisation D^-½ A D^-½ of GCN multiplies by.
+
+    Returns:
+        the adjacency (with loops), its edge weights [E'] or None, and d^-½ [N], the factor of rows
+        and columns: float64 for float64, else float32. A node of degree 0 has factor 0.
+    """
+    wide = accumulate_dtype(dtype)
+    looped = adj.with_loops() if add_self_loops else adj
+    if edge_weight is None and loop_weight != 1.0 and looped is not adj:
+        edge_weight = torch.ones(adj.num_edges, dtype=dtype, device=adj.device)
+    if edge_weight is None:
+        scale = looped.memo(("gcn_norm", wide), lambda: inverse_root(looped.degree(dtype=wide)))
+        return looped, None, scale
+    if looped is not adj:
+        missing = looped.num_edges - adj.num_edges
+        loops = torch.full((missing,), loop_weight, dtype=edge_weight.dtype, device=adj.device)
+        edge_weight = torch.cat([edge_weight, loops])
+    return looped, edge_weight, inverse_root(looped.degree(edge_weight.to(wide)))
+
+
+def inverse_root(degree: Tensor) -> Tensor:
+    """d^-½, and 0 where d is 0 or negative. NaN stays NaN."""
+    # The inner `where` keeps the infinite slope of x^-½ at 0 out of the gradient.
+    none = degree <= 0
+    return torch.where(none, 0, torch.where(none, 1, degree).rsqrt())
+
+
+def hop(adj: Adjacency, x: Tensor, edge_weight: Tensor | None, scale: Tensor | None) -> Tensor:
+    """One step along the edges: D^-½ A D^-½ x, where `scale` is d^-½ (None: A x)."""
+    return ops.spmm(
+        adj.ptr, adj.col, x, edge_weight, eid=adj.eid,
+        row_scale=scale, col_scale=scale, transpose=adj.transpose,
+    )  # fmt: skip
+
+
+def linear_first(x: Any, layer: nn.Linear) -> bool:
+    """Whether a linear map that commutes with the hops goes before them: less work, or all that
+    sparse features can do."""
+    return isinstance(x, SparseFeatures) or layer.in_features > layer.out_features
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """The door of a number of hops or terms."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")

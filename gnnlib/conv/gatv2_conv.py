@@ -1,0 +1,194 @@
+"""GATv2Conv: graph attention whose ranking depends on the node that asks, of Brody et al."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import ops
+from .._errors import unknown_choice
+from .._per_edge import per_edge
+from .._resolve import as_features, resolve
+from ..adjacency import Adjacency
+from ..linear import Linear, glorot_
+
+FILLS = ("mean", "add", "sum", "max", "min", "mul")
+
+
+class GATv2Conv(nn.Module):
+    """Graph attention where the score of an edge is a network of both of its ends.
+
+    x'[i] = ‖ over heads of Σ over j in N(i) ∪ {i} of α[ji] (W_l x[j] + b_l) + b
+    α[ji] = softmax over j of a·LeakyReLU(W_l x[j] + b_l + W_r x[i] + b_r + W_e e[ji])
+
+    where W_l, b_l are `lin_l`, W_r, b_r are `lin_r`, W_e is `lin_edge.weight`, a is `att` and e[ji]
+    is `edge_attr`. A node that has self-loops keeps them; the others get one. The rows inside
+    LeakyReLU are computed in blocks of edges, and again for the gradient: never all at once.
+
+    Args:
+        in_channels: features of x, or a pair for (x_src, x_dst).
+        out_channels: features of each head.
+        heads: attention heads H.
+        concat: join the heads; False takes their mean.
+        negative_slope: of the LeakyReLU.
+        dropout: probability of zeroing an attention weight in training.
+        add_self_loops: add the missing self-loops (never for a rectangular adjacency).
+        edge_dim: features of edge_attr; None: the layer takes no edge_attr.
+        fill_value: edge_attr of added loops: a number, a tensor [edge_dim], or the 'mean', 'add',
+            'max', 'min' or 'mul' of the edges that end in the node.
+        bias: False leaves b, b_l and b_r out.
+        share_weights: use W_l, b_l in place of W_r, b_r.
+        residual: add a linear map of x[i], `res`.
+
+    Shapes:
+        x: [N, in_channels], dense or sparse, or (x_src, x_dst); edge_attr: [E, edge_dim];
+        result: [num_dst, H · out_channels], or [num_dst, out_channels] for concat=False. With
+        return_attention_weights=True: (result, (edge_index [2, E'], α [E', H])), where the added
+        loops are the last edges.
+
+    Raises:
+        TypeError: for an edge_attr that the layer was not made for.
+        ValueError: for a wrong number of rows or features, a missing edge_attr, or an unknown
+            fill_value.
+
+    Paper: "How Attentive are Graph Attention Networks?", ICLR 2022.
+
+    Example:
+        >>> from gnnlib import Graph
+        >>> graph = Graph([[0, 1, 2], [1, 2, 0]], x=torch.eye(3))
+        >>> out, (edge_index, alpha) = GATv2Conv(3, 8, heads=2)(
+        ...     graph.x, graph, return_attention_weights=True
+        ... )
+        >>> out.shape, alpha.shape
+        (torch.Size([3, 16]), torch.Size([6, 2]))
+    """
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        out_channels: int,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+        add_self_loops: bool = True,
+        edge_dim: int | None = None,
+        fill_value: float | Tensor | str = "mean",
+        bias: bool = True,
+        share_weights: bool = False,
+        residual: bool = False,
+    ):
+        super().__init__()
+        if not isinstance(heads, int) or heads < 1:
+            raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        if isinstance(fill_value, str) and fill_value not in FILLS:
+            raise unknown_choice("fill_value", fill_value, FILLS)
+        if isinstance(fill_value, Tensor) and fill_value.numel() not in (1, edge_dim):
+            raise ValueError(
+                f"fill_value must have shape [edge_dim] = ({edge_dim},), got"
+                f" {tuple(fill_value.shape)}"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.heads = heads
+        self.concat = concat
+        self.negative_slope = negative_slope
+        self.dropout = dropout
+        self.add_self_loops = add_self_loops
+        self.edge_dim = edge_dim
+        self.fill_value = fill_value
+        self.share_weights = share_weights
+        in_src, in_dst = in_channels if isinstance(in_channels, tuple) else (in_channels,) * 2
+        hidden = heads * out_channels
+        total = hidden if concat else out_channels
+        self.lin_l = Linear(in_src, hidden, bias=bias)
+        self.lin_r = self.lin_l if share_weights else Linear(in_dst, hidden, bias=bias)
+        self.att = nn.Parameter(torch.empty(1, heads, out_channels))
+        self.lin_edge = None if edge_dim is None else Linear(edge_dim, hidden, bias=False)
+        self.res = Linear(in_dst, total, bias=False) if residual else None
+        self.bias = nn.Parameter(torch.empty(total)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for module in self.children():
+            module.reset_parameters()  # pyright: ignore[reportCallIssue]
+        glorot_(self.att)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(
+        self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
+    ) -> Any:
+        x = as_features(x, pair=True)
+        if isinstance(x, tuple) and x[1] is None:
+            raise ValueError("x must be (x_src, x_dst): the scores need x_dst, got None")
+        if self.edge_dim is None and edge_attr is not None:
+            raise TypeError("edge_attr needs a layer made for it: GATv2Conv(…, edge_dim=…)")
+        adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
+        edge_attr = None if self.edge_dim is None else self._checked(adj, edge_attr)
+        source, target = self._project(x)
+        if self.add_self_loops and adj.num_src == adj.num_dst:
+            looped = adj.with_loops()
+            if edge_attr is not None and looped is not adj:
+                edge_attr = torch.cat([edge_attr, self._loop_attr(adj, looped, edge_attr)])
+            adj = looped
+        scores = per_edge(self, _scores, adj, src=source, dst=target, edge=edge_attr)
+        alpha = ops.segment_softmax(adj.ptr, scores)  # [E, H], in CSR order
+        weight = alpha
+        if self.training and self.dropout > 0:
+            weight = ops.edge_dropout(alpha, self.dropout, eid=adj.eid)
+        out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
+        out = out.flatten(1) if self.concat else out.mean(1)
+        if self.res is not None:
+            out = out + self.res(x[1] if isinstance(x, tuple) else x)
+        out = out if self.bias is None else out + self.bias.to(out.dtype)
+        if not return_attention_weights:
+            return out
+        if adj.eid is not None:
+            alpha = torch.zeros_like(alpha).index_copy(0, adj.eid.long(), alpha)
+        return out, (adj.edge_index, alpha)
+
+    def _project(self, x: Any) -> tuple[Tensor, Tensor]:
+        """W_l x[j] + b_l and W_r x[i] + b_r, as [·, H, out_channels]."""
+        shape = (-1, self.heads, self.out_channels)
+        source, target = x if isinstance(x, tuple) else (x, x)
+        rows = self.lin_l(source).reshape(shape)
+        if self.share_weights and target is source:
+            return rows, rows
+        return rows, self.lin_r(target).reshape(shape)
+
+    def _checked(self, adj: Adjacency, edge_attr: Tensor | None) -> Tensor:
+        if edge_attr is None:
+            raise ValueError(
+                f"edge_attr must be given: the layer was made with edge_dim={self.edge_dim}"
+            )
+        if edge_attr.dim() != 2 or edge_attr.shape[1] != self.edge_dim:
+            raise ValueError(
+                f"edge_attr must have shape [num_edges, edge_dim] = ({adj.num_edges},"
+                f" {self.edge_dim}), got {tuple(edge_attr.shape)}"
+            )
+        return edge_attr
+
+    def _loop_attr(self, adj: Adjacency, looped: Adjacency, edge_attr: Tensor) -> Tensor:
+        """The edge_attr of the loops that were added, [E' − E, edge_dim]."""
+        fill = self.fill_value
+        if isinstance(fill, str):
+            reduce = "sum" if fill == "add" else fill
+            filled = ops.segment_reduce(adj.ptr, edge_attr, eid=adj.eid, reduce=reduce)
+            return filled[looped.edge_index[0, adj.num_edges :]]
+        row = torch.as_tensor(fill, dtype=edge_attr.dtype, device=edge_attr.device).flatten()
+        return row.expand(looped.num_edges - adj.num_edges, edge_attr.shape[1])
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"
+
+
+def _scores(layer: GATv2Conv, src: Tensor, dst: Tensor, edge: Tensor | None = None) -> Tensor:
+    """a·LeakyReLU(…) of some edges, [e, H]."""
+    hidden = src + dst
+    if edge is not None and layer.lin_edge is not None:
+        hidden = hidden + layer.lin_edge(edge).reshape(hidden.shape)
+    return (F.leaky_relu(hidden, layer.negative_slope) * layer.att).sum(-1)
