@@ -1,4 +1,4 @@
-"""Graphs from and to scipy, torch.sparse, dense matrices, networkx and PyG.
+"""Graphs and adjacencies from and to scipy, torch.sparse and dense matrices.
 
 In every one A[i, j] ≠ 0 means an edge i → j. `from_*` functions return the arguments of Graph.
 """

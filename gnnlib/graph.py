@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, KeysView, Mapping, Sequence
+from collections.abc import Callable, ItemsView, KeysView, Mapping
 from functools import partial
-from os import PathLike
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import _convert, _networkx, _pyg, _pytree, _save, _structure
+from . import _pytree, _structure
+from ._convertible import Convertible
 from ._levels import as_tensor, check_name, check_tensor, level_of
 from ._memo import memo
 from ._validate import as_edge_index, as_size, largest_ids
@@ -18,7 +18,7 @@ from .adjacency import Adjacency
 from .features import SparseFeatures
 
 
-class Graph:
+class Graph(Convertible):
     """A directed graph: edges i → j and tensors of its nodes, edges and of the whole. Immutable.
 
     The name of a tensor says what its rows stand for: `edge_*` has one row per edge, `graph_*` one
@@ -337,114 +337,6 @@ class Graph:
             return self
         graph_ptr = None if self._graph_ptr is None else move(self._graph_ptr)
         return self._make(edge_index, self.num_nodes, tensors, graph_ptr, kept)
-
-    # from and to -----------------------------------------------------------------------------
-
-    @staticmethod
-    def from_scipy(matrix: Any, **tensors: Any) -> Graph:
-        """The graph of a scipy sparse matrix A: A[i, j] is the `edge_weight` of i → j.
-
-        Every stored entry is an edge, a stored zero too; repeated entries are repeated edges.
-        Further arguments are tensors of the graph.
-        """
-        return Graph(**_convert.from_scipy(matrix), **tensors)
-
-    @staticmethod
-    def from_torch_sparse(matrix: Tensor, **tensors: Any) -> Graph:
-        """The graph of a torch COO, CSR or CSC tensor A, each stored entry A[i, j] an edge i → j.
-
-        A hybrid COO tensor, with a vector for an entry, gives `edge_attr`, others `edge_weight`.
-        """
-        return Graph(**_convert.from_torch_sparse(matrix), **tensors)
-
-    @staticmethod
-    def from_dense(matrix: Any, **tensors: Any) -> Graph:
-        """The graph of a dense matrix A [N, N]: an edge i → j of that weight where A[i, j] ≠ 0.
-
-        Example:
-            >>> Graph.from_dense(torch.tensor([[0.0, 2.0], [0.0, 0.0]])).edge_index.tolist()
-            [[0], [1]]
-        """
-        return Graph(**_convert.from_dense(matrix), **tensors)
-
-    @staticmethod
-    def from_networkx(
-        graph: Any,
-        node_attrs: Sequence[str] | None = None,
-        edge_attrs: Sequence[str] | None = None,
-    ) -> Graph:
-        """The graph of a networkx graph, directed or not, multigraphs too.
-
-        Nodes named 0 … N - 1 keep their number; otherwise node k is the k-th of `list(graph)`. An
-        undirected edge becomes two. The node attribute "y" becomes `y`, the edge attribute
-        "weight" `edge_weight` (1 where it is missing), the graph attribute "graph_y" `graph_y`.
-
-        Args:
-            graph: any networkx graph.
-            node_attrs, edge_attrs: names to take; left out, all that are numbers and are there on
-                every node or edge.
-        """
-        return Graph(**_networkx.from_networkx(graph, node_attrs, edge_attrs))
-
-    @staticmethod
-    def from_pyg(data: Any, graph_level: Sequence[str] = ()) -> Graph:
-        """The graph of a `torch_geometric.data.Data`; tensors are shared, not copied.
-
-        Tensors named `edge_*` with a row per edge and tensors with a row per node keep their names.
-        Any other tensor with a row per edge gets the prefix `edge_`, the rest `graph_` (and a row
-        of its own if it has not one). What is no tensor is left behind.
-
-        Args:
-            data: a Data object.
-            graph_level: names to treat as per graph though their length would fit the nodes.
-        """
-        return Graph(**_pyg.from_pyg(data, graph_level))
-
-    def to_scipy(self, transpose: bool = False) -> Any:
-        """A `scipy.sparse.csr_array` A, A[i, j] the `edge_weight` (1 without) of edge i → j.
-
-        With `transpose`, Aᵀ: the operator of aggregation, Aᵀ @ x sums over in-edges.
-        """
-        return self.adj.to_scipy(self._tensors.get("edge_weight"), transpose)
-
-    def to_torch_sparse(self, layout: torch.layout = torch.sparse_coo) -> Tensor:
-        """A torch sparse tensor A [N, N] of the `edge_weight` (1 without); see Adjacency."""
-        return self.adj.to_torch_sparse(self._tensors.get("edge_weight"), layout)
-
-    def to_dense(self) -> Tensor:
-        """A [N, N]: A[i, j] is the sum of the `edge_weight` (1 without) of the edges i → j."""
-        return self.adj.to_dense(self._tensors.get("edge_weight"))
-
-    def to_networkx(self) -> Any:
-        """A networkx DiGraph (MultiDiGraph if edges repeat) with the tensors as attributes.
-
-        `edge_weight` becomes the edge attribute "weight", and so on: the reverse of
-        `from_networkx`.
-        """
-        return _networkx.to_networkx(self)
-
-    def to_pyg(self) -> Any:
-        """A `torch_geometric.data.Data` of the same tensors, shared, under the same names.
-
-        Sparse features become a torch sparse CSR tensor.
-        """
-        return _pyg.to_pyg(self)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the graph to a safetensors file, with its adjacency if that was built.
-
-        The file is complete or not there: it is written under another name, then renamed.
-        """
-        _save.save(self, path)
-
-    @staticmethod
-    def load(path: str | PathLike[str], device: Any = "cpu") -> Any:
-        """Read a Graph or Batch written by `save`, validated like any other input.
-
-        Raises:
-            GraphFileError: a file that is damaged, or no graph of ours.
-        """
-        return _save.load(path, device)
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {key: self._kept[key] for key in ("adj",) if key in self._kept}

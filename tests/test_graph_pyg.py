@@ -1,5 +1,6 @@
 """Graphs from and to PyG's Data."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from gnnlib.features import SparseFeatures
 from gnnlib.graph import Graph
 from tests import pyg
 from tests.graphs import GRAPHS, assert_same_graph, make_graph
-from tests.pyg import Data
+from tests.pyg import Data, HeteroData
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CS[RC] tensor support")
 
@@ -58,6 +59,50 @@ def test_pyg_tensors_are_placed_by_their_rows():
         "graph_edge_pair": (1, 2, 2),
         "graph_scalar": (1,),
     }
+
+
+def test_numbers_and_arrays_are_carried_and_texts_are_not():
+    array = np.arange(5.0)
+    data = Data(
+        edge_index=torch.tensor([[0, 1], [1, 2]]),
+        num_nodes=5,
+        height=array,
+        kind=[3, 4],
+        energy=1.5,
+        name="benzene",
+        names=["a", "b", "c", "d", "e"],
+    )
+    graph = Graph.from_pyg(data)
+    assert graph.keys() == {"height", "edge_kind", "graph_energy"}
+    assert graph.height.data_ptr() == array.ctypes.data
+    assert graph.edge_kind.tolist() == [3, 4]
+    assert graph.graph_energy.tolist() == [1.5]
+
+
+def test_tensors_that_pyg_joins_along_columns_are_not_rows_of_nodes():
+    data = Data(
+        edge_index=torch.tensor([[0, 1], [1, 2]]),
+        num_nodes=3,
+        face=torch.tensor([[0], [1], [2]]),
+        edge_label_index=torch.tensor([[0, 1, 2], [2, 1, 0]]),
+    )
+    shapes = {name: tuple(value.shape) for name, value in Graph.from_pyg(data).items()}
+    assert shapes == {"graph_face": (1, 3, 1), "graph_edge_label_index": (1, 2, 3)}
+
+
+def test_data_with_a_transposed_matrix_for_edges_is_taken():
+    graph = make_graph("unsorted").replace(edge_attr=None, edge_type=None)
+    matrix = graph.to_torch_sparse().t().coalesce()
+    for layout in (torch.sparse_coo, torch.sparse_csr):
+        taken = Graph.from_pyg(Data(adj_t=matrix.to_sparse(layout=layout), x=graph.x))
+        assert taken.num_nodes == 5
+        assert taken.keys() == {"x", "edge_weight"}
+        torch.testing.assert_close(taken.to_dense(), graph.to_dense())
+
+
+def test_several_kinds_of_edges_are_refused():
+    with pytest.raises(TypeError, match=r"got HeteroData: data\.to_homogeneous\(\) makes one"):
+        Graph.from_pyg(HeteroData())
 
 
 def test_a_label_of_a_graph_of_one_node_can_be_told_apart():

@@ -45,8 +45,8 @@ FAMILY = {
         "ops": "_extension",
         "adjacency": "_convert",
         "features": "_concat",
-        "graph": "_levels _networkx _pyg _save _structure batch",
-        "message_passing": "_resolve _lazy _blocks _capture linear",
+        "graph": "_convertible _dgl _levels _networkx _pyg _save _structure _torch_sparse batch",
+        "message_passing": "_resolve _lazy _blocks _capture _per_edge linear",
     }.items()
     for file in files.split()
 }

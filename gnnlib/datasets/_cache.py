@@ -22,7 +22,7 @@ def cached(folder: Path, source: Iterable[str], build: Callable[[], Graph]) -> G
     `source` is everything that decides what `build` returns: checksums of the raw files, options.
     A folder that cannot be written costs a warning, not the graph.
     """
-    key = hashlib.sha256("\n".join([f"version {_VERSION}", *source]).encode()).hexdigest()[:16]
+    key = _key(source)
     for path in folder.glob(f"graph-{key}-*.safetensors"):
         if (graph := _load(path)) is not None:
             return graph
@@ -33,6 +33,16 @@ def cached(folder: Path, source: Iterable[str], build: Callable[[], Graph]) -> G
     except CacheError as error:
         warnings.warn(f"{error}; the raw files are read again each time", stacklevel=3)
     return graph
+
+
+def is_cached(folder: Path, source: Iterable[str]) -> bool:
+    """Whether `cached` would find the graph of this source in `folder`, unless it is damaged."""
+    return any(folder.glob(f"graph-{_key(source)}-*.safetensors"))
+
+
+def _key(source: Iterable[str]) -> str:
+    text = "\n".join([f"version {_VERSION}", *source])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _load(path: Path) -> Graph | None:

@@ -99,6 +99,16 @@ def fetch(
     )
 
 
+def find(category: str, dataset: str, file: str, sha256: str) -> Path | None:
+    """Where `fetch` would find the file without a download; None if it would need one."""
+    relative = f"{category}/{dataset}/{file}"
+    mirror = os.environ.get("GNNLIB_MIRROR", "")
+    folders = [cache_root()]
+    if mirror and not mirror.startswith(("http://", "https://")):
+        folders.append(_folder(mirror))
+    return next((p for f in folders if _fault(p := f / relative, sha256) is None), None)
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Makes `folder` if need be, and turns the operating system's refusals into a CacheError."""
@@ -210,8 +220,14 @@ def _refuse_downgrade(response, **_) -> None:
     """Follows no redirect to anything but https."""
     import requests
 
-    location = response.headers.get("location")
-    if response.is_redirect and urlsplit(urljoin(response.url, location)).scheme != "https":
+    if not response.is_redirect:
+        return
+    location = response.headers["location"]
+    try:
+        scheme = urlsplit(urljoin(response.url, location)).scheme
+    except ValueError:  # it is no address at all
+        scheme = None
+    if scheme != "https":
         raise requests.exceptions.InvalidURL(f"redirect to {location!r} is refused: not https")
 
 

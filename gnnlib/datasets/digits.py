@@ -7,6 +7,11 @@ import torch
 from ..graph import Graph
 from ._dataset import Dataset
 
+LICENCE = "CC BY 4.0 (UCI Machine Learning Repository)"
+CITATION = (
+    "E. Alpaydin, C. Kaynak. Optical recognition of handwritten digits. "
+    "UCI Machine Learning Repository, 1998. doi:10.24432/C50P49."
+)
 _NUM_TRAIN_PER_CLASS = 20
 _NUM_VALIDATION = 500
 
@@ -66,11 +71,8 @@ class Digits(Dataset):
             "digits",
             [graph],
             num_classes=10,
-            licence="CC BY 4.0 (UCI Machine Learning Repository)",
-            citation=(
-                "E. Alpaydin, C. Kaynak. Optical recognition of handwritten digits. "
-                "UCI Machine Learning Repository, 1998. doi:10.24432/C50P49."
-            ),
+            licence=LICENCE,
+            citation=CITATION,
             transform=transform,
         )
 

@@ -11,9 +11,9 @@ from .._errors import unknown_choice
 from ..adjacency import Adjacency
 from ..features import SparseFeatures
 from ..graph import Graph
-from ._cache import cached
+from ._cache import cached, is_cached
 from ._dataset import Dataset
-from ._download import cache_root, fetch
+from ._download import cache_root, fetch, find
 from ._errors import DatasetError
 from ._unpickle import CSR, load
 
@@ -87,16 +87,31 @@ class Planetoid(Dataset):
             }
             return parse({part: path.read_bytes() for part, path in paths.items()}, key, raw_edges)
 
-        source = [*checksums.values(), f"raw_edges={bool(raw_edges)}"]
+        source = _source(key, bool(raw_edges))
         graph = cached(cache_root(root) / "citation" / folder, source, read)
         super().__init__(
             key,
             [graph],
             num_classes=int(graph.y.max()) + 1,
-            licence=_LICENCE,
-            citation=_CITATIONS[key],
+            licence=LICENCE,
+            citation=CITATIONS[key],
             transform=transform,
         )
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether `Planetoid(name)` needs no download: read before, or its files in cache or mirror."""
+    folder = f"planetoid_{name}"
+    if is_cached(cache_root() / "citation" / folder, _source(name, False)):
+        return True
+    return all(
+        find("citation", folder, f"ind.{name}.{part}", sha256)
+        for part, sha256 in _CHECKSUMS[name].items()
+    )
+
+
+def _source(name: str, raw_edges: bool) -> list[str]:
+    return [*_CHECKSUMS[name].values(), f"raw_edges={raw_edges}"]
 
 
 def parse(files: dict[str, bytes], name: str, raw_edges: bool = False) -> Graph:
@@ -227,7 +242,7 @@ def _stack(allx: CSR, tx: CSR, nodes: np.ndarray, num_nodes: int) -> SparseFeatu
     return SparseFeatures(structure, torch.from_numpy(values))
 
 
-_LICENCE = "MIT, by the LICENSE of github.com/kimiyoung/planetoid, which does not name the data"
+LICENCE = "MIT, by the LICENSE of github.com/kimiyoung/planetoid, which does not name the data"
 _PLANETOID = (
     "Z. Yang, W. W. Cohen, R. Salakhutdinov. "
     "Revisiting semi-supervised learning with graph embeddings. ICML 2016."
@@ -240,7 +255,7 @@ _NAMATA = (
     "G. Namata, B. London, L. Getoor, B. Huang. "
     "Query-driven active surveying for collective classification. MLG workshop, 2012."
 )
-_CITATIONS = {
+CITATIONS = {
     "cora": f"{_SEN} {_PLANETOID}",
     "citeseer": f"{_SEN} {_PLANETOID}",
     "pubmed": f"{_NAMATA} {_PLANETOID}",

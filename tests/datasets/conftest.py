@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,7 +50,7 @@ def _no_pause_between_attempts(monkeypatch):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers GET with what `answers` has for the path: bytes, a status, or where to go."""
+    """Answers GET with what `answers` has: bytes, a status, where to go, or a function."""
 
     daemon_threads = True
 
@@ -59,7 +60,7 @@ class Server(ThreadingHTTPServer):
         if context is not None:
             self.scheme = "https"
             self.socket = context.wrap_socket(self.socket, server_side=True)
-        self.answers: dict[str, bytes | int | str | list] = {}
+        self.answers: dict[str, bytes | int | str | list | Callable] = {}
         self.requests = Counter()
         self.cut = 0  # bytes to hold back from the end of each answer
         self.delay = threading.Event()  # an answer waits for it
@@ -84,7 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.get(self.path, 404)
         if isinstance(answer, list):  # one answer after the other
             answer = answer.pop(0)
-        if isinstance(answer, bytes):
+        if callable(answer):
+            answer(self)
+        elif isinstance(answer, bytes):
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -4,8 +4,6 @@ import hashlib
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -271,37 +269,6 @@ def test_threads_download_once(upstream, cache):
         upstream.delay.set()
         assert {path.result() for path in paths} == {cache / RELATIVE}
     assert upstream.requests == {f"/{RELATIVE}": 1}
-
-
-PROCESS = f"""
-from gnnlib.datasets._download import fetch
-print("ready", flush=True)
-input()
-print(fetch("citation", "planetoid_cora", "ind.cora.x", "{SHA256}", ()))
-"""
-
-
-def test_processes_download_once(upstream, cache):
-    upstream.delay.clear()
-    command = [sys.executable, "-W", "ignore", "-c", PROCESS]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("\n")
-        process.stdin.flush()
-    upstream.asked.wait(30)
-    assert (cache / RELATIVE).parent.joinpath(".lock").exists()
-    upstream.delay.set()
-    results = [process.communicate()[0].strip() for process in processes]
-    assert results == [str(cache / RELATIVE)] * 2
-    assert upstream.requests == {f"/{RELATIVE}": 1}
-    assert files(cache) == [RELATIVE]
 
 
 def test_what_a_killed_process_left_behind_is_removed(upstream, cache):
