@@ -1,9 +1,17 @@
 """Training a model on one graph, many seeds of it, and what is kept of a run."""
 
+from .checkpoint import CheckpointError as CheckpointError
+from .checkpoint import load_checkpoint as load_checkpoint
+from .checkpoint import save_checkpoint as save_checkpoint
 from .config import TrainConfig as TrainConfig
+from .history import Epoch as Epoch
+from .history import TrainResult as TrainResult
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe
-from .trainer import Epoch as Epoch
+from .run import Outcome as Outcome
+from .run import train_seeds as train_seeds
+from .run_folder import RunFolder as RunFolder
+from .saved_run import SavedRun as SavedRun
+from .tensorboard import TensorBoard as TensorBoard
 from .trainer import Trainer as Trainer
-from .trainer import TrainResult as TrainResult
 from .trainer import train_seed as train_seed

@@ -26,7 +26,7 @@ def check_trainable(graph: Graph) -> None:
         )
     for name in ("x", "edge_weight", "edge_attr"):
         if name in graph:
-            _check_finite(name, graph[name])
+            check_finite(name, graph[name])
 
 
 def _check_mask(name: str, mask: Tensor) -> None:
@@ -38,7 +38,7 @@ def _check_mask(name: str, mask: Tensor) -> None:
         raise ValueError(f"{name} must select at least one node, got none of {len(mask)}")
 
 
-def _check_finite(name: str, x: Tensor | SparseFeatures) -> None:
+def check_finite(name: str, x: Tensor | SparseFeatures) -> None:
     values = x.values if isinstance(x, SparseFeatures) else x
     if not values.is_floating_point():
         raise TypeError(f"{name} must be floating point to be trained on, got {values.dtype}")
@@ -63,8 +63,11 @@ def check_device(model: nn.Module, graph: Graph) -> None:
             )
 
 
-def check_labels(logits: Tensor, graph: Graph) -> None:
-    """Raises a ValueError unless `logits` is [N, C] and every label in a mask is in [0, C)."""
+def check_labels(logits: Tensor, graph: Graph) -> int:
+    """The number of classes C; a ValueError unless `logits` is [N, C] and labels are in [0, C).
+
+    Labels outside the masks are not looked at.
+    """
     if logits.ndim != 2 or len(logits) != graph.num_nodes:
         raise ValueError(
             f"the model must give one row of class scores per node: graph has "
@@ -79,3 +82,4 @@ def check_labels(logits: Tensor, graph: Graph) -> None:
                 f"y must be in [0, {num_classes}) under {name}, the model's number of classes: "
                 f"node {node} has {graph.y[node].item()}"
             )
+    return num_classes

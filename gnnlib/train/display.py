@@ -1,17 +1,25 @@
-"""What a person sees while models train: a live display in a terminal, a few lines elsewhere."""
+"""What a person sees while models train: live curves in a terminal, a few lines elsewhere."""
 
+import math
 import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections import deque
+from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .trainer import Epoch, TrainResult
+from . import braille
+from .history import Epoch, TrainResult
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.text import Text
 
-BLOCKS = "▁▂▃▄▅▆▇█"
 SECONDS_BETWEEN_LINES = 30
+REPLAYED = 1e-4  # seconds: an epoch that ends so soon is one that an earlier process has trained
+STYLES = ("cyan", "magenta")  # training, validation
+SIDE_BY_SIDE = 84  # columns of a terminal
+LEAST_WIDTH, LEAST_ROWS, MOST_ROWS = 30, 3, 10  # of a panel of curves
+MOST_POINTS = 2000  # of a curve: the display must not slow down a long training
 
 
 class Display:
@@ -25,9 +33,10 @@ class Display:
         self.epochs = epochs
         self.seed = seeds[0]
         self.history: list[Epoch] = []
+        self.best: Epoch | None = None
         self.seeds_done = 0
-        self._epochs_done = 0
-        self._started = time.monotonic()
+        self._last_epoch = time.monotonic()
+        self._paces: deque[float] = deque(maxlen=100)
 
     def __enter__(self) -> "Display":
         return self
@@ -36,20 +45,32 @@ class Display:
         pass
 
     def begin(self, seed: int) -> None:
-        self.seed, self.history = seed, []
+        self.seed, self.history, self.best = seed, [], None
+        self._last_epoch = time.monotonic()
 
     def epoch(self, epoch: Epoch) -> None:
         self.history.append(epoch)
-        self._epochs_done += 1
+        if self.best is None or _goodness(epoch) > _goodness(self.best):
+            self.best = epoch
+        now = time.monotonic()
+        if now - self._last_epoch > REPLAYED:
+            self._paces.append(now - self._last_epoch)
+        self._last_epoch = now
 
     def end(self, result: TrainResult) -> None:
         self.seeds_done += 1
         self.history = []
 
     def seconds_left(self) -> float:
-        """Time to the last epoch of the last seed, if none stops early, at the pace so far."""
-        pace = (time.monotonic() - self._started) / max(self._epochs_done, 1)
+        """Time to the last epoch of the last seed, if none stops early, at the pace of late."""
+        pace = median(list(self._paces)) if self._paces else 0.0
         return pace * (self.epochs * (len(self.seeds) - self.seeds_done) - len(self.history))
+
+
+def _goodness(epoch: Epoch) -> tuple[float, float]:
+    """NaN is worse than any number."""
+    loss = math.inf if math.isnan(epoch.val_loss) else epoch.val_loss
+    return epoch.val_accuracy, -loss
 
 
 class LineDisplay(Display):
@@ -58,7 +79,7 @@ class LineDisplay(Display):
     def __init__(self, seeds: Sequence[int], epochs: int, file: TextIO):
         super().__init__(seeds, epochs)
         self.file = file
-        self._last_line = self._started
+        self._last_line = self._last_epoch
 
     def epoch(self, epoch: Epoch) -> None:
         super().epoch(epoch)
@@ -79,18 +100,19 @@ class LineDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """Loss and accuracy as they run, in a terminal; a line stays for each finished seed."""
+    """Curves of loss and accuracy as they run, in a terminal; a line stays for each seed.
 
-    def __init__(self, seeds: Sequence[int], epochs: int, file: TextIO):
-        from rich.console import Console
+    What does not fit the terminal is left out: with few columns the curves stand one above the
+    other, with very few rows or columns there are numbers only.
+    """
+
+    def __init__(self, seeds: Sequence[int], epochs: int, console: "Console"):
         from rich.live import Live
 
         super().__init__(seeds, epochs)
+        self.console = console
         self._live = Live(
-            console=Console(file=file, highlight=False),
-            get_renderable=self.render,
-            refresh_per_second=10,
-            transient=True,
+            console=console, get_renderable=self.render, refresh_per_second=8, transient=True
         )
 
     def __enter__(self) -> "Display":
@@ -102,58 +124,122 @@ class LiveDisplay(Display):
 
     def end(self, result: TrainResult) -> None:
         super().end(result)
-        self._live.console.print(seed_line(self.seed, result))
+        self.console.print(seed_line(self.seed, result), highlight=False)
 
     def render(self) -> "RenderableType":
+        """The picture of this moment."""
         from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        # The live display draws from a thread of its own, while epochs come in.
+        history, best = list(self.history), self.best
+        if not history or best is None:
+            line = f"seed {self.seed}: the first epoch"
+            return Group(Text(line, no_wrap=True, overflow="ellipsis"))
+        last = history[-1]
+        width, height = self.console.size
+        panels: list[RenderableType] = []
+        columns = 2 if width >= SIDE_BY_SIDE else 1
+        rows = min(MOST_ROWS, (height - 4) // (3 - columns) - 3)
+        if width >= LEAST_WIDTH and rows >= LEAST_ROWS:
+            grid = Table.grid(expand=True)
+            for _ in range(columns):
+                grid.add_column(ratio=1)
+            step = len(history) // MOST_POINTS + 1
+            points = history[::-step][::-1]  # with the last
+            charts = [_panel(points, quantity, rows) for quantity in ("loss", "accuracy")]
+            for first in range(0, 2, columns):
+                grid.add_row(*charts[first : first + columns])
+            panels = [grid]
+        else:
+            panels = [
+                _legend("loss", last.train_loss, last.val_loss),
+                _legend("accuracy", last.train_accuracy, last.val_accuracy),
+            ]
+        best_line = f"best so far: {percent(best.val_accuracy)} at epoch {best.epoch}"
+        foot = Text(best_line, "dim", no_wrap=True, overflow="ellipsis")
+        return Group(self._head(last, width), *panels, foot)
+
+    def _head(self, last: Epoch, width: int) -> "RenderableType":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
-        history = list(self.history)  # the live display draws from a thread of its own
-        if not history:
-            return ""
-        last = history[-1]
-        best = max(history, key=lambda epoch: (epoch.val_accuracy, -epoch.val_loss))
-
+        seed = Text(f"seed {self.seed}", "bold")
+        seed.append(f" ({self.seeds_done + 1} of {len(self.seeds)})", "dim not bold")
+        epoch = Text(f"epoch {last.epoch} of {self.epochs}")
+        left = Text(f"at most {clock(self.seconds_left())} left", "dim")
+        if width < SIDE_BY_SIDE:
+            line = Text("  ").join([seed, epoch, left])
+            line.no_wrap, line.overflow = True, "ellipsis"
+            return line
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            f"[bold]seed {self.seed}[/] [dim]({self.seeds_done + 1} of {len(self.seeds)})[/]",
-            ProgressBar(total=self.epochs, completed=last.epoch, width=24),
-            f"epoch {last.epoch} of {self.epochs}",
-            f"[dim]at most {clock(self.seconds_left())} left[/]",
+            seed, ProgressBar(total=self.epochs, completed=last.epoch, width=24), epoch, left
         )
-        curves = Table.grid(padding=(0, 2))
-        curves.add_row(
-            "loss",
-            f"train {last.train_loss:.3f}",
-            f"[cyan]{sparkline([epoch.train_loss for epoch in history])}[/]",
-            f"validation {last.val_loss:.3f}",
-            f"[magenta]{sparkline([epoch.val_loss for epoch in history])}[/]",
-        )
-        curves.add_row(
-            "accuracy",
-            f"train {percent(last.train_accuracy)}",
-            f"[cyan]{sparkline([epoch.train_accuracy for epoch in history])}[/]",
-            f"validation {percent(last.val_accuracy)}",
-            f"[magenta]{sparkline([epoch.val_accuracy for epoch in history])}[/]",
-        )
-        best_line = f"[dim]best so far: {percent(best.val_accuracy)} at epoch {best.epoch}[/]"
-        return Group(head, curves, best_line)
+        return head
 
 
-def sparkline(values: Sequence[float], width: int = 16) -> str:
-    """A curve in one line of text: the means of `width` equal stretches of `values`.
+def _panel(history: Sequence[Epoch], quantity: str, rows: int) -> "RenderableType":
+    """The two curves of "loss" or "accuracy" in a frame, their last values in its title."""
+    from rich.panel import Panel
 
-    Example:
-        >>> sparkline([0, 1, 2, 3, 4, 5, 6, 7])
-        '▁▂▃▄▅▆▇█'
-    """
-    width = min(width, len(values))
-    edges = [len(values) * column // width for column in range(width + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
-    low, high = min(means), max(means)
-    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BLOCKS[round((mean - low) * scale)] for mean in means)
+    train = [getattr(epoch, f"train_{quantity}") for epoch in history]
+    validation = [getattr(epoch, f"val_{quantity}") for epoch in history]
+    title = _legend(quantity, train[-1], validation[-1])
+    shown = percent if quantity == "accuracy" else "{:.3g}".format
+    chart = _Chart([train, validation], rows, history[-1].epoch, shown)
+    return Panel(chart, title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+def _legend(quantity: str, train: float, validation: float) -> "Text":
+    """The quantity and its two values, in the colours of their curves."""
+    from rich.text import Text
+
+    shown = percent if quantity == "accuracy" else "{:.3f}".format
+    text = Text(quantity, "bold not dim", no_wrap=True, overflow="ellipsis")
+    text.append(f"  train {shown(train)}", f"not bold {STYLES[0]}")
+    return text.append(f"  validation {shown(validation)}", f"not bold {STYLES[1]}")
+
+
+class _Chart:
+    """Curves with a scale on the left and the first and last epoch below, as wide as there is."""
+
+    def __init__(
+        self,
+        series: Sequence[Sequence[float]],
+        rows: int,
+        last_epoch: int,
+        shown: Callable[[float], str],
+    ):
+        self.series = series
+        self.rows = rows
+        self.last_epoch = last_epoch
+        self.shown = shown
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        numbers = [value for values in self.series for value in values if math.isfinite(value)]
+        low, high = (min(numbers), max(numbers)) if numbers else (0.0, 0.0)
+        top, bottom = self.shown(high), self.shown(low)
+        margin = max(len(top), len(bottom)) + 1
+        width = max(options.max_width - margin, 1)
+        lines = braille.draw(self.series, width, self.rows, low, high)
+        for row, cells in enumerate(lines):
+            label = {0: top, self.rows - 1: bottom}.get(row, "")
+            line = Text(label.rjust(margin - 1) + " ", "dim", no_wrap=True, end="")
+            for character, owner in cells:
+                if owner is None:
+                    line.append(" ")  # not every font has the empty braille pattern
+                else:
+                    line.append(character, f"not dim {STYLES[owner]}")
+            yield line
+            yield Text("")
+        last = str(self.last_epoch)
+        axis = "1" + last.rjust(width - 1) if width > len(last) + 1 else ""
+        yield Text(" " * margin + axis, "dim", no_wrap=True, overflow="crop")
 
 
 def clock(seconds: float) -> str:

@@ -1,6 +1,10 @@
 """Which epoch was the best, and when to give up on a better one."""
 
+from typing import Any
+
 from torch import Tensor, nn
+
+_GIVEN = ("model", "patience")
 
 
 class EarlyStopping:
@@ -44,3 +48,10 @@ class EarlyStopping:
     def restore(self) -> None:
         """Gives the model back its best weights."""
         self.model.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the model and its patience."""
+        return {name: value for name, value in vars(self).items() if name not in _GIVEN}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from .trainer import TrainResult
+from .history import TrainResult
 
 SCHEMA = 1
 

@@ -1,27 +1,34 @@
-"""The folder that a run leaves behind."""
+"""The folder that a run leaves behind, and works in while it runs."""
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from .trainer import Epoch, TrainResult
+from .atomic import atomic_write
+from .checkpoint import save_checkpoint
+from .history import TrainResult, history_csv, history_json
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 
 class RunFolder:
-    """A new folder with a run's settings, history, numbers and weights.
+    """A folder with a run's settings, history, numbers and weights.
 
-    Files: config.json, history.csv (one line per seed and epoch), result.json, model.pt (a
-    state_dict, loadable with `torch.load(weights_only=True)`) and, from `plot.py`, curves.png.
+    Files: config.json, history.csv and history.json (one line per seed and epoch), result.json,
+    model.pt (the best seed's state_dict, loadable with `torch.load(weights_only=True)`) and, from
+    the plots, curves.png. While a run is not complete, the folder `progress` in it holds what
+    going on needs: checkpoints, and the results of the seeds that have finished. Every file is
+    written in one step: it is whole, or is not there.
 
     Args:
-        path: a folder that does not exist yet, or is empty.
+        path: a folder that does not exist yet, or is empty; for others there is `open`.
 
     Raises:
         FileExistsError: there is something in it.
@@ -30,8 +37,9 @@ class RunFolder:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     folder = RunFolder.numbered(parent, "cora-gcn")
-        ...     folder.path.name
-        'cora-gcn-1'
+        ...     folder.write_config({"model": "gcn"})
+        ...     RunFolder.open(folder.path).config(), folder.is_complete, folder.path.name
+        ({'model': 'gcn'}, False, 'cora-gcn-1')
     """
 
     def __init__(self, path: str | Path):
@@ -54,28 +62,112 @@ class RunFolder:
             return cls(path)
         raise AssertionError("unreachable")
 
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """The folder of an earlier run, complete or not.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or no config.json in it.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise FileNotFoundError(f"there is no run folder {path}")
+        if not (path / "config.json").is_file():
+            raise FileNotFoundError(f"{path} is no run folder: it has no config.json")
+        folder = cls.__new__(cls)
+        folder.path = path
+        return folder
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other processes from running in this folder.
+
+        Raises:
+            RuntimeError: another one does so now.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.path / ".lock"
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RuntimeError(f"another process is running in {self.path}") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def progress(self) -> Path:
+        """The folder with what an unfinished run needs to go on."""
+        return self.path / "progress"
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.path / "result.json").is_file()
+
+    def config(self) -> dict[str, Any]:
+        """What `write_config` was given.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        return self.read_json("config.json")
+
+    def result(self) -> dict[str, Any]:
+        """What `write_result` was given.
+
+        Raises:
+            FileNotFoundError: the run is not complete.
+            ValueError: the file is damaged.
+        """
+        if not self.is_complete:
+            raise FileNotFoundError(f"the run in {self.path} is not complete: no result.json")
+        return self.read_json("result.json")
+
+    def finish(self, record: dict[str, Any], seeds: Sequence[int], outcome: "Outcome") -> None:
+        """Writes history, weights and, last, the result; the run is complete then."""
+        self.write_history(seeds, outcome.results)
+        self.write_model(outcome.weights)
+        self.write_result(record)
+        shutil.rmtree(self.progress, ignore_errors=True)
+
     def discard(self) -> None:
         """Removes what a run without a result has left."""
-        (self.path / "config.json").unlink(missing_ok=True)
+        shutil.rmtree(self.progress, ignore_errors=True)
+        for name in ("config.json", ".lock"):
+            (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):  # something else has been put there: it stays
             self.path.rmdir()
 
     def write_config(self, config: dict[str, Any]) -> None:
-        self._write_json("config.json", config)
+        self.write_json("config.json", config)
 
     def write_result(self, result: dict[str, Any]) -> None:
-        self._write_json("result.json", result)
+        self.write_json("result.json", result)
 
     def write_history(self, seeds: Sequence[int], results: Iterable[TrainResult]) -> None:
-        with open(self.path / "history.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("seed", *Epoch._fields))
-            for seed, result in zip(seeds, results, strict=True):
-                writer.writerows((seed, *epoch) for epoch in result.history)
+        results = list(results)
+        self._write_text("history.csv", history_csv(seeds, results))
+        self._write_text("history.json", history_json(seeds, results))
 
     def write_model(self, state_dict: dict[str, Tensor]) -> None:
-        torch.save(state_dict, self.path / "model.pt")
+        save_checkpoint(self.path / "model.pt", state_dict)
 
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        text = json.dumps(content, indent=2, allow_nan=False)
-        (self.path / name).write_text(text + "\n", encoding="utf-8")
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        self._write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        if not isinstance(content, dict):
+            raise ValueError(f"{path} is damaged: it must hold an object")
+        return content
+
+    def _write_text(self, name: str, text: str) -> None:
+        with atomic_write(self.path / name) as file:
+            file.write(text.encode())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..datasets import Digits, Planetoid
+from ..datasets import Digits, Karate, Planetoid
 from ..graph import Graph
 from ..transforms import NormalizeFeatures
 
@@ -36,4 +36,5 @@ SOURCES: dict[str, Source] = {
     "citeseer": Source(partial(Planetoid, "citeseer"), (NormalizeFeatures(),)),
     "pubmed": Source(partial(Planetoid, "pubmed"), (NormalizeFeatures(),)),
     "digits": Source(Digits),
+    "karate": Source(Karate),
 }

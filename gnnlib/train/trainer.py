@@ -1,9 +1,11 @@
 """The full-batch training loop."""
 
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,32 +14,12 @@ from torch.nn import functional as F
 from .. import metrics
 from ..graph import Graph
 from ._checks import MASKS, check_device, check_labels, check_trainable
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import TrainConfig
-from .early_stopping import EarlyStopping
-
-
-class Epoch(NamedTuple):
-    """One line of a history; all but `train_loss` are measured after the epoch's step.
-
-    `train_loss` is the loss that was stepped on, with dropout; the rest is without.
-    """
-
-    epoch: int  # counts from 1
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What one run gave; `val` and `test` hold the metrics of the best epoch's weights."""
-
-    history: list[Epoch]
-    best_epoch: int
-    val: dict[str, float]
-    test: dict[str, float]
-    seconds: float  # of the whole loop, validation included
+from .finite import finite_checked
+from .history import Epoch, TrainResult
+from .interrupt import deferred_interrupt
+from .state import TrainState
 
 
 class Trainer:
@@ -90,56 +72,157 @@ class Trainer:
         self._nodes = {mask: graph[mask].nonzero().squeeze(1) for mask in MASKS}
         self._labels = {mask: graph.y[nodes] for mask, nodes in self._nodes.items()}
 
-    def fit(self) -> TrainResult:
+    def fit(
+        self,
+        checkpoint: str | os.PathLike[str] | None = None,
+        *,
+        resume: bool = False,
+        checkpoint_seconds: float = 30,
+    ) -> TrainResult:
         """Trains and leaves the model in evaluation mode with its best weights.
 
+        The first Ctrl-C lets the epoch come to its end and saves the checkpoint before it is a
+        KeyboardInterrupt; the second interrupts at once.
+
+        Args:
+            checkpoint: a file that the whole state is saved to: model, optimizer, learning rate,
+                best weights, history, random numbers. It is written when `checkpoint_seconds` have
+                passed since it was, on Ctrl-C and at the end, and stays there. None saves nothing.
+            resume: go on from the checkpoint if the file exists. On the CPU the result is bit by
+                bit that of a training that was never interrupted. `on_epoch` is first called
+                with the epochs that the checkpoint has.
+            checkpoint_seconds: 0 saves after each epoch.
+
         Raises:
-            FloatingPointError: the loss became NaN or infinite.
+            FloatingPointError: the loss became NaN or infinite, or with `config.check_finite`
+                something before it.
+            ValueError: the checkpoint to resume from is of another model, graph or config, or is
+                damaged (a CheckpointError).
+            KeyboardInterrupt: Ctrl-C.
         """
-        config = self.config
-        check_labels(self._logits(), self.graph)
-        optimizer = torch.optim.Adam(self._parameter_groups(), lr=config.lr)
-        stopping = EarlyStopping(self.model, config.patience)
-        history: list[Epoch] = []
-        start = time.perf_counter()
-        for number in range(1, config.epochs + 1):
-            epoch = self._epoch(number, optimizer)
-            history.append(epoch)
-            stopping.update(number, epoch.val_accuracy, epoch.val_loss)
-            if self.on_epoch is not None:
-                self.on_epoch(epoch)
-            if stopping.exhausted:
-                break
-        seconds = time.perf_counter() - start
-        stopping.restore()
+        if checkpoint is None and resume:
+            raise ValueError("resume=True needs a checkpoint to go on from, got checkpoint=None")
+        if not checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}")
+        self._loss_weight = self._class_weight(check_labels(self._logits(), self.graph))
+        optimizer = torch.optim.Adam(self._parameter_groups(), lr=self.config.lr)
+        state = TrainState(self.model, optimizer, self.graph, self.config)
+        if resume and checkpoint is not None and Path(checkpoint).exists():
+            self._load(state, checkpoint)
+        with deferred_interrupt() as interrupted:
+            self._train(state, checkpoint, checkpoint_seconds, interrupted)
+        state.stopping.restore()
         logits = self._logits()
         val, test = (self._metrics(logits, mask) for mask in ("val_mask", "test_mask"))
-        return TrainResult(history, stopping.best_epoch, val, test, seconds)
+        return TrainResult(state.history, state.stopping.best_epoch, val, test, state.seconds)
 
-    def _epoch(self, number: int, optimizer: torch.optim.Optimizer) -> Epoch:
+    def _load(self, state: TrainState, checkpoint: str | os.PathLike[str]) -> None:
+        content = load_checkpoint(checkpoint)
+        try:
+            state.load_state_dict(content)
+        except (KeyError, TypeError, AttributeError):
+            raise CheckpointError(f"{checkpoint} is no checkpoint of a training") from None
+        except ValueError as error:
+            raise ValueError(f"cannot resume from {checkpoint}: {error}") from None
+        if self.on_epoch is not None:
+            for epoch in state.history:
+                self.on_epoch(epoch)
+
+    def _train(
+        self,
+        state: TrainState,
+        checkpoint: str | os.PathLike[str] | None,
+        checkpoint_seconds: float,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        saved = time.perf_counter()
+        started = saved - state.seconds
+        while not state.finished:
+            epoch = self._epoch(len(state.history) + 1, state)
+            state.history.append(epoch)
+            state.stopping.update(epoch.epoch, epoch.val_accuracy, epoch.val_loss)
+            state.schedule.step(epoch.val_loss)
+            if self.on_epoch is not None:
+                self.on_epoch(epoch)
+            now = time.perf_counter()
+            state.seconds = now - started
+            due = now - saved >= checkpoint_seconds or state.finished or interrupted()
+            if checkpoint is not None and due:
+                save_checkpoint(checkpoint, state.state_dict())
+                saved = time.perf_counter()
+            if interrupted():
+                raise KeyboardInterrupt
+
+    def _epoch(self, number: int, state: TrainState) -> Epoch:
+        optimizer = state.optimizer
         self.model.train()
         optimizer.zero_grad()
-        loss = self._loss(self.model(self.graph.x, self.graph), "train_mask")
-        loss.backward()
+        with self._checks(number):
+            loss = self._loss(self._forward(), "train_mask")
+            loss.backward()
+        if self.config.grad_clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         optimizer.step()
         logits = self._logits()
         train_loss, val_loss = loss.item(), self._loss(logits, "val_mask").item()
         if not (abs(train_loss) < float("inf") and abs(val_loss) < float("inf")):
             raise FloatingPointError(
                 f"training diverged: at epoch {number} the training loss is {train_loss} and the "
-                f"validation loss {val_loss}; try a smaller lr than {self.config.lr}"
+                f"validation loss {val_loss}; try a smaller lr than {self.config.lr}, or "
+                "check_finite to see where it begins"
             )
         train_accuracy = self._accuracy(logits, "train_mask")
         val_accuracy = self._accuracy(logits, "val_mask")
-        return Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy)
+        return Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy, state.schedule.lr)
+
+    @contextmanager
+    def _checks(self, number: int) -> Iterator[None]:
+        if not self.config.check_finite:
+            yield
+            return
+        try:
+            with finite_checked(self.model):
+                yield
+        except FloatingPointError as error:
+            raise FloatingPointError(f"at epoch {number}: {error}") from None
+
+    def _forward(self) -> Tensor:
+        if self.config.amp is None:
+            return self.model(self.graph.x, self.graph)
+        with torch.autocast(self.graph.device.type, torch.bfloat16):
+            logits = self.model(self.graph.x, self.graph)
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     @torch.no_grad()
     def _logits(self) -> Tensor:
         self.model.eval()
-        return self.model(self.graph.x, self.graph)
+        return self._forward()
 
     def _loss(self, logits: Tensor, mask: str) -> Tensor:
-        return F.cross_entropy(logits[self._nodes[mask]], self._labels[mask])
+        weight = self._loss_weight
+        return F.cross_entropy(
+            logits[self._nodes[mask]],
+            self._labels[mask],
+            None if weight is None else weight.to(logits.dtype),
+        )
+
+    def _class_weight(self, num_classes: int) -> Tensor | None:
+        chosen = self.config.class_weights
+        if chosen is None:
+            return None
+        if chosen == "balanced":
+            count = self._labels["train_mask"].bincount(minlength=num_classes)
+            return count.sum() / (num_classes * count.clamp(min=1))
+        if len(chosen) != num_classes:
+            raise ValueError(
+                f"class_weights must have one number per class: the model has {num_classes}, "
+                f"got {len(chosen)}"
+            )
+        weight = torch.tensor(chosen, device=self.graph.device)
+        for mask in ("train_mask", "val_mask"):
+            if not weight[self._labels[mask]].any():
+                raise ValueError(f"class_weights {list(chosen)} give every node in {mask} weight 0")
+        return weight
 
     def _accuracy(self, logits: Tensor, mask: str) -> float:
         return metrics.accuracy(logits[self._nodes[mask]], self._labels[mask])
@@ -174,10 +257,14 @@ def train_seed(
     config: TrainConfig,
     seed: int,
     on_epoch: Callable[[Epoch], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30,
 ) -> tuple[nn.Module, TrainResult]:
     """Builds a model and trains it, its first weights and its dropout drawn from one seed.
 
-    The caller's random state, on the CPU and on the graph's device, stays as it was.
+    The caller's random state, on the CPU and on the graph's device, stays as it was. The last
+    three arguments are those of `Trainer.fit`.
 
     Example:
         >>> from gnnlib.datasets import Digits
@@ -193,4 +280,5 @@ def train_seed(
     with torch.random.fork_rng([graph.device] if graph.device.type == "cuda" else []):
         torch.manual_seed(seed)
         model = build().to(graph.device)
-        return model, Trainer(model, graph, config, on_epoch=on_epoch).fit()
+        trainer = Trainer(model, graph, config, on_epoch=on_epoch)
+        return model, trainer.fit(checkpoint, resume=resume, checkpoint_seconds=checkpoint_seconds)

@@ -1,0 +1,42 @@
+"""A user's own graph as something to train on."""
+
+from functools import partial
+from pathlib import Path
+
+from ..datasets import Dataset
+from ..graph import Graph
+from .sources import SOURCES, Source
+
+
+def find_source(dataset: str) -> Source:
+    """The source with this name, or of a graph in this file.
+
+    A graph from a file, written by `Graph.save`, is trained on as it is. It has as many classes as
+    its largest label says.
+
+    Raises:
+        ValueError: neither a name nor a file.
+
+    Example:
+        >>> find_source("digits").load()[1]
+        10
+        >>> find_source("no/such.graph")
+        Traceback (most recent call last):
+        ValueError: dataset must be one of ... or the file of a graph; got 'no/such.graph'
+    """
+    if dataset in SOURCES:
+        return SOURCES[dataset]
+    if not Path(dataset).is_file():
+        names = ", ".join(map(repr, SOURCES))
+        raise ValueError(f"dataset must be one of {names} or the file of a graph; got {dataset!r}")
+    return Source(partial(_open, dataset))
+
+
+def _open(path: str) -> Dataset:
+    graph = Graph.load(path)
+    if "y" not in graph:
+        raise ValueError(f"training needs graph.y, which the graph in {path} does not have")
+    num_classes = int(graph.y.max()) + 1 if graph.y.numel() else 0
+    return Dataset(
+        Path(path).stem, [graph], num_classes=max(num_classes, 0), licence="", citation=""
+    )

@@ -1,0 +1,89 @@
+"""Looks at what happens inside a trained model."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..graph import Graph
+
+
+@torch.no_grad()
+def predict(model: nn.Module, graph: Graph) -> Tensor:
+    """Class probabilities [N, C] of each node.
+
+    Raises:
+        ValueError: the graph has no x.
+    """
+    return _run(model, graph).float().softmax(dim=1)
+
+
+@torch.no_grad()
+def hidden_features(model: nn.Module, graph: Graph) -> Tensor:
+    """What enters the last layer of `model.convs`, [N, F].
+
+    For a model of one layer, or without `convs`, its output [N, C].
+    """
+    convs = _convs(model)
+    if len(convs) < 2:
+        return _run(model, graph)
+    (x, *_), _ = _arguments(model, convs[-1], graph)
+    return x
+
+
+@torch.no_grad()
+def attention_weights(model: nn.Module, graph: Graph, layer: int = -1) -> tuple[Tensor, Tensor]:
+    """The edges [2, E'] of an attention layer with their weights [E', H], added loops included.
+
+    Args:
+        model: has attention layers, such as GATConv, in `model.convs`.
+        graph: what the model is applied to.
+        layer: which of the layers, as an index of `model.convs`.
+
+    Raises:
+        ValueError: there is no such layer, or it has no attention weights.
+
+    Example:
+        >>> from gnnlib.models import GAT
+        >>> graph = Graph([[0, 1], [1, 2]], x=torch.eye(3))
+        >>> edge_index, alpha = attention_weights(GAT(3, 4, 2, heads=8), graph, layer=0)
+        >>> edge_index.shape, alpha.shape
+        (torch.Size([2, 5]), torch.Size([5, 8]))
+    """
+    convs = _convs(model)
+    if not -len(convs) <= layer < len(convs):
+        raise ValueError(f"layer must be one of the model's {len(convs)} layers, got {layer}")
+    conv = convs[layer]
+    if not hasattr(conv, "heads"):
+        raise ValueError(
+            f"attention needs a model with attention layers, such as GAT; "
+            f"layer {layer} of {type(model).__name__} is a {type(conv).__name__}"
+        )
+    arguments, keywords = _arguments(model, conv, graph)
+    _, (edge_index, alpha) = conv(*arguments, **keywords, return_attention_weights=True)
+    return edge_index, alpha
+
+
+def _convs(model: nn.Module) -> list[nn.Module]:
+    return list(getattr(model, "convs", []))
+
+
+def _run(model: nn.Module, graph: Graph) -> Tensor:
+    if "x" not in graph:
+        raise ValueError("x must be there for a model to run on: the graph has none")
+    return model.eval()(graph.x, graph)
+
+
+def _arguments(
+    model: nn.Module, layer: nn.Module, graph: Graph
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What `layer` is called with when the model runs on the graph."""
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    hook = layer.register_forward_pre_hook(
+        lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
+    )
+    try:
+        _run(model, graph)
+    finally:
+        hook.remove()
+    return calls[0]

@@ -1,0 +1,98 @@
+"""A run that is complete, taken up again: its graph, its model, its history."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..graph import Graph
+from ._checks import check_finite
+from .checkpoint import load_checkpoint
+from .graph_file import find_source
+from .history import Epoch, TrainResult
+from .run_config import RunConfig
+from .run_folder import RunFolder
+from .sources import SOURCES
+
+
+class SavedRun:
+    """What `gnnlib train` has left in a folder.
+
+    Args:
+        path: the run's folder.
+
+    Attributes:
+        folder: the RunFolder.
+        config: the RunConfig.
+
+    Raises:
+        FileNotFoundError: no run folder, or one of a run that is not complete.
+        ValueError: a damaged or unknown config.
+    """
+
+    def __init__(self, path: str | Path):
+        self.folder = RunFolder.open(path)
+        if not self.folder.is_complete:
+            raise FileNotFoundError(
+                f"the run in {path} is not complete; `gnnlib train --resume {path}` goes on with it"
+            )
+        self.config = RunConfig.from_dict(self.folder.config())
+
+    def graph(self, path: str | Path | None = None) -> Graph:
+        """The graph that the run was trained on, or the one in a file, as the model wants it.
+
+        The run's transforms are applied to both.
+
+        Raises:
+            ValueError: a graph with another number of features than the model takes, without x or
+                with NaN in it, or a damaged file.
+        """
+        dataset = self.config.dataset
+        transforms = SOURCES[dataset].transforms if dataset in SOURCES else ()
+        if (names := [repr(transform) for transform in transforms]) != self.config.transforms:
+            raise ValueError(
+                f"{dataset} must be prepared as the run did it, by {self.config.transforms}; "
+                f"this gnnlib does {names}"
+            )
+        graph = find_source(dataset).open()[0] if path is None else Graph.load(path)
+        where = dataset if path is None else path
+        if "x" not in graph:
+            raise ValueError(f"the graph in {where} has no x, which the model needs")
+        if len(graph.x.shape) != 2 or graph.x.shape[1] != self.config.in_channels:
+            raise ValueError(
+                f"x must have as many features as the run's graph, {self.config.in_channels}; "
+                f"got shape {tuple(graph.x.shape)} in {where}"
+            )
+        check_finite("x", graph.x)
+        for transform in transforms:
+            graph = transform(graph)
+        return graph
+
+    def model(self) -> nn.Module:
+        """The model of the best seed, in evaluation mode."""
+        config = self.config
+        with torch.random.fork_rng([]):  # its first weights are drawn for nothing
+            model = config.recipe.build(config.in_channels, config.out_channels)
+        model.load_state_dict(load_checkpoint(self.folder.path / "model.pt"))
+        return model.eval()
+
+    def results(self) -> list[TrainResult]:
+        """History and best epoch of each seed; the metrics stand in `folder.result()`.
+
+        Raises:
+            ValueError: history.json is damaged.
+        """
+        path = self.folder.path / "history.json"
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            histories: dict[int, list[Epoch]] = {}
+            for row in rows:
+                histories.setdefault(row.pop("seed"), []).append(Epoch(**row))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        return [TrainResult(history, _best(history), {}, {}, 0.0) for history in histories.values()]
+
+
+def _best(history: list[Epoch]) -> int:
+    return max(history, key=lambda epoch: (epoch.val_accuracy, -epoch.val_loss)).epoch
