@@ -1,21 +1,20 @@
-"""Pictures of training runs; needs the extra `gnnlib[plot]`."""
+"""Loss and accuracy over the epochs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._style import ACCENT, FAINT, INK, TRAIN, VALIDATION, dress, new_figure, save
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .train import TrainResult
-
-TRAIN, VALIDATION, ACCENT = "#8a94a6", "#0a6e8a", "#d1495b"
-INK, FAINT = "#222833", "#e3e7ed"
+    from ..train import TrainResult
 
 
 def curves(
-    results: "Sequence[TrainResult]", title: str, path: str | Path | None = None
+    results: "Sequence[TrainResult]", title: str = "", path: str | Path | None = None
 ) -> "Figure":
     """Loss and accuracy over the epochs, of the training and the validation nodes.
 
@@ -29,28 +28,33 @@ def curves(
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
+        ValueError: there is no run, or a run without an epoch.
+
+    Example:
+        >>> from gnnlib.train import Epoch, TrainResult
+        >>> history = [Epoch(n, 1 / n, 0.9, 2 / n, 0.8, lr=0.01) for n in (1, 2, 3)]
+        >>> curves([TrainResult(history, 3, {}, {}, 1.0)], "gcn on cora").get_suptitle()
+        'gcn on cora'
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("plots need matplotlib: pip install 'gnnlib[plot]'") from error
-    figure = Figure(figsize=(10, 4.2))
-    figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.1, wspace=0.03)
+    if not results or not all(result.history for result in results):
+        raise ValueError("results must hold at least one run, each with at least one epoch")
+    figure = new_figure(title, 10, 4.2)
     loss, accuracy = figure.subplots(1, 2)
     for axes, quantity, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
         _curve(axes, results, f"train_{quantity}", scale, TRAIN, "training")
         _curve(axes, results, f"val_{quantity}", scale, VALIDATION, "validation")
         _best_epochs(axes, results, f"val_{quantity}", scale)
-        _dress(axes)
-    loss.set_title("Loss (cross-entropy)", loc="left", fontsize=11, color=INK)
+        axes.set_xlabel("epoch", color=INK)
+        axes.grid(axis="y", color=FAINT)
+        axes.margins(x=0.01)
+    dress(loss, "Loss (cross-entropy)")
     loss.set_ylim(bottom=0)
-    accuracy.set_title("Accuracy (percent)", loc="left", fontsize=11, color=INK)
+    dress(accuracy, "Accuracy (percent)")
     accuracy.set_ylim(0, 102)
+    for axes in (loss, accuracy):
+        axes.spines["bottom"].set(visible=True, color=FAINT)
     accuracy.legend(frameon=False, loc="best", labelcolor=INK)
-    figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
-    if path is not None:
-        figure.savefig(path, dpi=160)
-    return figure
+    return save(figure, path)
 
 
 def _curve(
@@ -69,7 +73,8 @@ def _curve(
         row[: len(result.history)] = [scale * getattr(epoch, quantity) for epoch in result.history]
     epochs = np.arange(1, length + 1)
     mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    axes.plot(epochs, mean, color=color, linewidth=1.8, label=label, zorder=2)
+    marker = "o" if length == 1 else None  # a line through one point would not be seen
+    axes.plot(epochs, mean, color=color, linewidth=1.8, label=label, zorder=2, marker=marker)
     if len(results) > 1:
         axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
 
@@ -84,13 +89,3 @@ def _best_epochs(
     label = "best epoch" if len(results) == 1 else "best epoch of each run"
     style = {"s": 34, "color": ACCENT, "edgecolors": "white", "linewidths": 0.8, "clip_on": False}
     axes.scatter(best, values, label=label, zorder=3, **style)
-
-
-def _dress(axes: "Axes") -> None:
-    axes.set_xlabel("epoch", color=INK)
-    axes.tick_params(colors=INK, length=0)
-    axes.grid(axis="y", color=FAINT)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01)
-    axes.spines[:].set_visible(False)
-    axes.spines["bottom"].set(visible=True, color=FAINT)

@@ -8,7 +8,7 @@ from gnnlib.train import Epoch, TrainResult
 
 
 def result_of(epochs: int) -> TrainResult:
-    history = [Epoch(i, 2 / i, 1 - 1 / i, 3 / i, 0.8 - 0.5 / i) for i in range(1, epochs + 1)]
+    history = [Epoch(i, 2 / i, 1 - 1 / i, 3 / i, 0.8 - 0.5 / i, 0.01) for i in range(1, epochs + 1)]
     return TrainResult(history, epochs - 1, {}, {}, 1.0)
 
 
@@ -42,3 +42,22 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'gnnlib\[plot\]'"):
         curves([result_of(5)], "")
+
+
+def test_the_same_picture_gives_the_same_svg(tmp_path):
+    paths = [tmp_path / "1.svg", tmp_path / "2.svg"]
+    for path in paths:
+        curves([result_of(5)], "gcn on cora", path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_a_run_of_one_epoch_is_seen():
+    history = [Epoch(1, 2.0, 0.5, 2.1, 0.4, 0.01)]
+    figure = curves([TrainResult(history, 1, {}, {}, 1.0)])
+    assert figure.axes[0].lines[0].get_marker() == "o"
+
+
+def test_runs_without_epochs_are_refused():
+    for results in ([], [TrainResult([], 0, {}, {}, 0.0)]):
+        with pytest.raises(ValueError, match="at least one epoch"):
+            curves(results)

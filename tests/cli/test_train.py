@@ -1,58 +1,21 @@
 import csv
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
-from gnnlib import Graph, cli
-from gnnlib.datasets import CacheError, Dataset, DatasetError, DownloadError
-from gnnlib.train import RECIPES
-from gnnlib.train.sources import SOURCES, Source
-from gnnlib.transforms import NormalizeFeatures
+from gnnlib.datasets import CacheError, DatasetError, DownloadError
+from gnnlib.train import RECIPES, TrainConfig
+from gnnlib.train.sources import SOURCES
+from tests.cli.program import gnnlib, pairs_graph, start, unreachable
 
 RECORD = {
     *("schema", "dataset", "model", "task", "seeds", "folds", "metric", "val", "test", "metrics"),
     *("epochs", "seconds_per_epoch", "converged", "run_dir"),
 }
-
-
-def pairs() -> Dataset:
-    """Twelve pairs of nodes; the class of a node is its only feature that is not zero."""
-    nodes, part = torch.arange(24), torch.arange(24) // 8
-    graph = Graph(
-        torch.stack([nodes, nodes ^ 1]),
-        x=torch.nn.functional.one_hot(nodes // 2 % 3, 4) * 2.0,
-        y=nodes // 2 % 3,
-        train_mask=part == 0,
-        val_mask=part == 1,
-        test_mask=part == 2,
-    )
-    return Dataset("pairs", [graph], num_classes=3, licence="CC0-1.0", citation="")
-
-
-@pytest.fixture(autouse=True)
-def _small_datasets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(SOURCES, "cora", Source(pairs, (NormalizeFeatures(),)))
-    monkeypatch.setitem(SOURCES, "digits", Source(pairs))
-    monkeypatch.chdir(tmp_path)
-
-
-def unreachable(error: type[Exception] = DownloadError) -> Source:
-    def refuse() -> Dataset:
-        raise error("ind.cora.x: no network")
-
-    return Source(refuse)
-
-
-def gnnlib(line: str) -> Result:
-    return CliRunner().invoke(cli.main, line.split())
 
 
 def test_json_is_one_line_on_stdout_and_the_rest_is_on_stderr():
@@ -96,8 +59,8 @@ def test_a_run_folder_says_all_about_its_run():
     assert done.exit_code == 0, done.output
     folder = Path(json.loads(done.stdout)["run_dir"])
     assert folder == Path("runs/cora-gat-1")
-    files = {"config.json", "history.csv", "result.json", "model.pt", "curves.png"}
-    assert {path.name for path in folder.iterdir()} == files
+    files = {"config.json", "history.csv", "history.json", "result.json", "model.pt", "curves.png"}
+    assert {path.name for path in folder.iterdir()} - {".lock"} == files
 
     config = json.loads((folder / "config.json").read_text())
     assert config["model_args"] == {
@@ -107,12 +70,13 @@ def test_a_run_folder_says_all_about_its_run():
         "dropout": 0.1,
     }
     assert config["train"] == {
+        **asdict(TrainConfig()),
         "epochs": 9,
         "lr": 0.02,
         "weight_decay": 0.001,
-        "decay_layers": None,
         "patience": 5,
     }
+    assert (config["in_channels"], config["out_channels"]) == (4, 3)
     assert config["transforms"] == ["NormalizeFeatures()"]
     assert (config["dataset"], config["model"]) == ("cora", "gat")
     assert (config["seeds"], config["device"]) == ([0, 1], "cpu")
@@ -157,7 +121,7 @@ def test_without_matplotlib_training_goes_on_and_says_what_to_install(monkeypatc
 
 
 def test_no_dataset_and_no_network_is_digits_and_says_so(monkeypatch):
-    monkeypatch.setitem(SOURCES, "cora", unreachable())
+    monkeypatch.setitem(SOURCES, "cora", unreachable(DownloadError))
     done = gnnlib("train --epochs 2 --json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["dataset"] == "digits"
@@ -173,7 +137,7 @@ def test_no_dataset_with_a_network_is_cora():
 
 
 def test_a_dataset_that_was_named_is_never_replaced(monkeypatch):
-    monkeypatch.setitem(SOURCES, "cora", unreachable())
+    monkeypatch.setitem(SOURCES, "cora", unreachable(DownloadError))
     done = gnnlib("train --dataset cora --epochs 2 --json")
     assert done.exit_code == 1
     assert done.stdout == ""
@@ -199,10 +163,16 @@ def test_damaged_data_or_cache_is_an_error_even_with_no_dataset_named(error, mon
         ("--dropout 1", "--dropout"),
         ("--epochs 0", "--epochs"),
         ("--seeds 0", "--seeds"),
-        ("--lr nan", "lr must be positive"),
+        ("--lr nan", "lr must be finite"),
         ("--device meta", "got 'meta'"),
         ("--device abacus", "device must be auto, cpu, cuda or cuda:N; got 'abacus'"),
         ("--no-such-option", "No such option"),
+        ("--class-weights 1,x", "'1,x' is neither balanced nor numbers"),
+        ("--class-weights 0,0", "class_weights must have a positive entry"),
+        ("--scheduler cosin", "scheduler must be one of 'cosine', "),
+        ("--amp fp16", "amp must be one of 'bf16'; got 'fp16'"),
+        ("--dataset no/such.graph", "there is no file 'no/such.graph'"),
+        ("--dataset mine.graph", "there is no file 'mine.graph'"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(line, message):
@@ -228,47 +198,80 @@ def test_a_run_that_diverges_is_one_error_line():
 
 
 def test_traceback_shows_where_an_error_comes_from(monkeypatch):
-    monkeypatch.setitem(SOURCES, "cora", unreachable())
+    monkeypatch.setitem(SOURCES, "cora", unreachable(DownloadError))
     done = gnnlib("--traceback train --dataset cora")
     assert isinstance(done.exception, DownloadError)
 
 
-def test_ctrl_c_exits_with_130(monkeypatch):
-    def interrupt() -> Dataset:
-        raise KeyboardInterrupt
-
-    monkeypatch.setitem(SOURCES, "cora", Source(interrupt))
-    done = gnnlib("train --dataset cora")
-    assert done.exit_code == 130
-    assert done.stderr == "interrupted\n"
-
-
-def test_info_names_versions_kernels_and_cuda():
-    done = gnnlib("info")
+@pytest.mark.parametrize("model", RECIPES)
+def test_every_model_trains(model):
+    done = gnnlib(f"train --dataset cora --model {model} --epochs 2 --quiet --json")
     assert done.exit_code == 0, done.output
-    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-    assert lines["torch"] == torch.__version__
-    facts = json.loads(gnnlib("info --json").stdout)
-    assert facts["cpu_kernels"] in ("avx512", "avx2", "baseline", "reference")
-    assert facts["compiled_kernels"] is (facts["cpu_kernels"] != "reference")
-    assert facts["cuda_devices"] == [] or torch.cuda.is_available()
+    assert json.loads(done.stdout)["model"] == model
 
 
-@pytest.mark.parametrize("line", ["--help", "train --help", "info -h"])
-def test_help_is_there(line):
-    done = gnnlib(line)
-    assert done.exit_code == 0
-    assert done.stdout.startswith("Usage: ")
-
-
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "gnnlib", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+def test_every_setting_of_training_reaches_the_run():
+    done = gnnlib(
+        "train --dataset cora --model gat --epochs 6 --patience none --decay-layers 1"
+        " --scheduler step --scheduler-epochs 2 --scheduler-factor 0.1 --grad-clip 1.5"
+        " --class-weights 1,2,0.5 --amp bf16 --check-finite --json"
     )
+    assert done.exit_code == 0, done.output
+    folder = Path(json.loads(done.stdout)["run_dir"])
+    recipe = RECIPES["gat"].config
+    assert json.loads((folder / "config.json").read_text())["train"] == {
+        **asdict(recipe),
+        "epochs": 6,
+        "patience": None,
+        "decay_layers": 1,
+        "scheduler": "step",
+        "scheduler_epochs": 2,
+        "scheduler_factor": 0.1,
+        "grad_clip": 1.5,
+        "class_weights": [1, 2, 0.5],
+        "amp": "bf16",
+        "check_finite": True,
+    }
+    rates = [row["lr"] for row in json.loads((folder / "history.json").read_text())]
+    assert rates == pytest.approx([recipe.lr * 0.1 ** (n // 2) for n in range(6)])
+
+
+def test_a_graph_from_a_file_is_trained_on_and_resumed_from_anywhere(tmp_path, monkeypatch):
+    pairs_graph().save("mine.graph")
+    done = gnnlib("train --dataset mine.graph --epochs 3 --json")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert (record["dataset"], record["run_dir"]) == ("mine", "runs/mine-gcn-1")
+    config = json.loads(Path("runs/mine-gcn-1/config.json").read_text())
+    assert config["dataset"] == str(tmp_path / "mine.graph")
+    assert (config["transforms"], config["out_channels"]) == ([], 3)
+
+
+def test_a_file_without_labels_or_of_no_graph_is_one_error_line():
+    pairs_graph().replace(y=None).save("mine.graph")
+    Path("other.graph").write_bytes(b"nothing")
+    for name, message in [("mine", "training needs graph.y"), ("other", "is not a readable")]:
+        done = gnnlib(f"train --dataset {name}.graph")
+        assert done.exit_code == 1
+        assert done.stderr.count("\n") == 1 and message in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_tensorboard_has_a_folder_for_each_seed():
+    pytest.importorskip("tensorboard")
+    done = gnnlib("train --dataset cora --epochs 2 --seeds 2 --tensorboard")
+    assert done.exit_code == 0, done.output
+    folders = sorted(Path("runs/cora-gcn-1/tensorboard").iterdir())
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1"]
+    assert all(len(list(folder.iterdir())) == 1 for folder in folders)
+
+
+def test_an_error_before_the_first_epoch_leaves_no_folder(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = gnnlib("train --dataset cora --epochs 2 --tensorboard")
+    assert done.exit_code == 1
+    assert "pip install 'gnnlib[tensorboard]'" in done.stderr
+    assert not Path("runs/cora-gcn-1").exists()
 
 
 def test_the_program_trains_on_real_cora(mirror):
@@ -278,16 +281,3 @@ def test_the_program_trains_on_real_cora(mirror):
     record = json.loads(stdout)
     assert record["test"]["mean"] > 0.7
     assert Path(record["run_dir"], "curves.png").exists()
-
-
-def test_ctrl_c_stops_the_program(mirror):
-    program = start("train", "--dataset", "cora", "--seeds", "1000")
-    deadline = time.monotonic() + 120
-    while not Path("runs/cora-gcn-1/config.json").exists():  # it is about to train
-        assert program.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    program.send_signal(signal.SIGINT)
-    stdout, stderr = program.communicate(timeout=60)
-    assert program.returncode == 130
-    assert stderr.splitlines()[-1] == "interrupted"
-    assert stdout == ""

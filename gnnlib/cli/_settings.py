@@ -1,0 +1,173 @@
+"""The options of `gnnlib train` that set something of the model or of its training."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import click
+
+from .._errors import unknown_choice
+from ..train import RECIPES, Recipe, TrainConfig
+from ..train.config import PRECISIONS, SCHEDULERS
+from ._program import Grouped
+from ._types import COUNT, PROBABILITY, Choice, Optional, Weights
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option on the command line, a key in a config file.
+
+    Args:
+        name: as the model or TrainConfig calls it.
+        flags: of the command line.
+        kind: of its values.
+        help: for one line.
+        metavar: stands for the value in the help; None for what `kind` says.
+    """
+
+    name: str
+    flags: str
+    kind: click.ParamType
+    help: str
+    metavar: str | None = None
+
+    def option(self, heading: str, whose: str = "") -> Callable[..., Any]:
+        return click.option(
+            *self.flags.split(),
+            self.name,
+            type=self.kind,
+            default=None,
+            metavar=self.metavar,
+            help=f"{self.help} {whose}".rstrip(),
+            cls=Grouped,
+            heading=heading,
+        )
+
+    def convert(self, value: Any, table: str) -> Any:
+        """A value from a config file, held to the rules of the command line.
+
+        Raises:
+            click.UsageError: it breaks them.
+        """
+        plain = isinstance(value, (str, float, int, list)) or value is None
+        if not plain or isinstance(value, bool) != (self.kind is click.BOOL):
+            raise click.UsageError(f"{table}.{self.name} cannot be {value!r}")
+        if value is None or isinstance(value, (bool, list)):
+            return tuple(value) if isinstance(value, list) else value
+        try:
+            return self.kind.convert(str(value), None, None)
+        except click.BadParameter as error:
+            raise click.UsageError(f"{table}.{self.name}: {error.message}") from None
+
+
+JK = Choice(["cat", "max", "lstm"])
+LAPLACIANS = Choice(["sym", "rw"])
+AGGREGATIONS = Choice(["mean", "sum", "max", "min", "mul", "std"])
+
+# Those that no model takes are not offered. `v2` is no option: gatv2 is a model of its own.
+MODEL = [
+    Setting("hidden_channels", "--hidden-channels", COUNT, "Features between the layers.", "N"),
+    Setting("num_layers", "--layers", COUNT, "Number of layers.", "N"),
+    Setting("dropout", "--dropout", PROBABILITY, "Dropout probability.", "P"),
+    Setting("heads", "--heads", COUNT, "Attention heads, except in the last layer.", "N"),
+    Setting("output_heads", "--output-heads", COUNT, "Heads of the last layer.", "N"),
+    Setting("negative_slope", "--negative-slope", click.FLOAT, "Slope of the LeakyReLU.", "S"),
+    Setting("edge_dim", "--edge-dim", Optional(COUNT), "Features of edge_attr to use.", "N|none"),
+    Setting("K", "--hops", COUNT, "Steps along the edges: K in the paper.", "N"),
+    Setting("alpha", "--alpha", click.FloatRange(0, 1), "Teleport probability.", "P"),
+    Setting("normalization", "--normalization", Optional(LAPLACIANS), "Of the Laplacian."),
+    Setting("aggr", "--aggr", AGGREGATIONS, "How neighbours are aggregated."),
+    Setting("train_eps", "--train-eps/--fixed-eps", click.BOOL, "Learn the weight of a node."),
+    Setting("jk", "--jk", Optional(JK), "Jumping knowledge."),
+]
+TRAINING = [
+    Setting("epochs", "--epochs", COUNT, "The most epochs to train.", "N"),
+    Setting(
+        "patience", "--patience", Optional(COUNT), "Stop after N epochs without progress.", "N|none"
+    ),
+    Setting("lr", "--lr", click.FLOAT, "Learning rate of Adam.", "RATE"),
+    Setting("weight_decay", "--weight-decay", click.FLOAT, "L2 penalty.", "L2"),
+    Setting(
+        "decay_layers", "--decay-layers", Optional(COUNT), "Of the first N layers only.", "N|none"
+    ),
+    Setting(
+        "scheduler", "--scheduler", Optional(Choice(SCHEDULERS)), "How the learning rate changes."
+    ),
+    Setting("scheduler_epochs", "--scheduler-epochs", COUNT, "After so many (step, plateau).", "N"),
+    Setting(
+        "scheduler_factor", "--scheduler-factor", click.FLOAT, "By how much (step, plateau).", "F"
+    ),
+    Setting(
+        "grad_clip",
+        "--grad-clip",
+        Optional(click.FLOAT),
+        "Largest norm of a gradient.",
+        "NORM|none",
+    ),
+    Setting(
+        "class_weights",
+        "--class-weights",
+        Optional(Weights()),
+        "Weight of each class in the loss.",
+        "balanced|none|W0,W1,…",
+    ),
+    Setting("amp", "--amp", Optional(Choice(PRECISIONS)), "Run the model in lower precision."),
+    Setting(
+        "check_finite",
+        "--check-finite/--no-check-finite",
+        click.BOOL,
+        "Name the layer and node where NaN begins; slow.",
+    ),
+]
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of MODEL and TRAINING."""
+    for setting in reversed(TRAINING):
+        command = setting.option("Training")(command)
+    for setting in reversed(MODEL):
+        takers = [name for name, recipe in RECIPES.items() if setting.name in recipe.parameters]
+        others = [name for name in RECIPES if name not in takers]
+        few = len(takers) <= len(others)
+        whose = f"({', '.join(takers)})" if few else f"(not {', '.join(others)})" if others else ""
+        if takers:
+            command = setting.option("Model", whose)(command)
+    return command
+
+
+def from_file(content: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The settings of the tables model_args and train of a config file, checked.
+
+    Raises:
+        click.UsageError: an unknown key, or a value that the command line would refuse.
+    """
+    known = {
+        "model_args": RECIPES[model].parameters,
+        "train": [field.name for field in fields(TrainConfig)],
+    }
+    rules = {setting.name: setting for setting in [*MODEL, *TRAINING]}
+    settings = {}
+    for table, names in known.items():
+        for name, value in content.get(table, {}).items():
+            if name not in names:
+                raise click.UsageError(str(unknown_choice(f"a key of {table}", name, names)))
+            settings[name] = rules[name].convert(value, table) if name in rules else value
+    return settings
+
+
+def usual_settings() -> list[tuple[str, str]]:
+    """Each model with what its recipe sets, for the help."""
+    return [(name, _shown(recipe)) for name, recipe in RECIPES.items()]
+
+
+def _shown(recipe: Recipe) -> str:
+    rules = {setting.name: setting.flags.split("/")[0] for setting in [*MODEL, *TRAINING]}
+    config = recipe.config
+    changed = {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name in ("epochs", "lr", "weight_decay")
+        or getattr(config, field.name) != field.default
+    }
+    settings = {**recipe.model_args, **changed}
+    return " ".join(f"{rules[name]} {value}" for name, value in settings.items() if name in rules)

@@ -1,0 +1,105 @@
+"""`gnnlib plot`."""
+
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from .. import plot as pictures
+from ..graph import Graph
+from ..plot.embedding import METHODS
+from ..train import probe
+from ..train.display import headline
+from ..train.saved_run import SavedRun
+from ._program import examples
+from ._types import FILE, RUN, Choice
+
+KINDS = ["curves", "confusion", "embedding", "attention"]
+ENDINGS = (".png", ".svg", ".pdf")
+
+
+@click.command(
+    epilog=examples(
+        "gnnlib plot runs/cora-gcn-1",
+        "gnnlib plot runs/cora-gcn-1 --kind embedding --method pca --output nodes.svg",
+        "gnnlib plot runs/cora-gat-1 --kind attention --node 42",
+    )
+)
+@click.argument("run", type=RUN)
+@click.option(
+    "--kind", type=Choice(KINDS), default="curves", show_default=True, help="What to draw."
+)
+@click.option(
+    "--method",
+    type=Choice(METHODS),
+    default="tsne",
+    show_default=True,
+    help="How an embedding is laid out.",
+)
+@click.option(
+    "--node",
+    type=click.IntRange(min=0),
+    metavar="I",
+    help="Whose attention to draw.  [default: the first test node]",
+)
+@click.option(
+    "--layer",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="L",
+    help="Which layer's attention; -1 is the last.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=FILE,
+    metavar="FILE",
+    help="A PNG, SVG or PDF file.  [default: RUN/KIND.png]",
+)
+def plot(
+    run: Path, kind: str, method: str, node: int | None, layer: int, output: Path | None
+) -> None:
+    """Draw a picture of a RUN.
+
+    \b
+    curves      loss and accuracy over the epochs, of all seeds
+    confusion   which classes are taken for which, on the test nodes
+    embedding   the last hidden layer in the plane, by t-SNE or PCA
+    attention   the weights of a node's neighbours (gat and its like)
+
+    All but the curves are of the seed that was best on the validation nodes.
+    """
+    output = output or run / f"{kind}.png"
+    if output.suffix not in ENDINGS:
+        raise click.UsageError(f"--output must end in {', '.join(ENDINGS)}; got {str(output)!r}")
+    saved = SavedRun(run)
+    title = headline(saved.folder.result())
+    if kind == "curves":
+        pictures.curves(saved.results(), title, output)
+    else:
+        model, graph = saved.model(), saved.graph()
+        if kind == "confusion":
+            scores = probe.predict(model, graph)[graph.test_mask]
+            y = graph.y[graph.test_mask]
+            pictures.confusion(scores, y, saved.config.out_channels, title, output)
+        elif kind == "embedding":
+            h = probe.hidden_features(model, graph)
+            pictures.embedding(_dense(h), graph.y, method, title, output)
+        else:
+            edges, alpha = probe.attention_weights(model, graph, layer)
+            pictures.attention(edges, alpha, _node(node, graph), graph.y, title, output)
+    click.echo(output)
+
+
+def _dense(h) -> Tensor:
+    return h if isinstance(h, Tensor) else h.to_dense()
+
+
+def _node(node: int | None, graph: Graph) -> int:
+    if node is None:
+        return int(torch.nonzero(graph.test_mask)[0])
+    if node >= graph.num_nodes:
+        raise ValueError(f"node must be in [0, {graph.num_nodes}), got {node}")
+    return node

@@ -1,0 +1,309 @@
+"""`gnnlib train`."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from .. import plot
+from ..datasets import DownloadError
+from ..graph import Graph
+from ..train import RECIPES, Recipe, RunFolder, TensorBoard, train_seeds
+from ..train.display import Display, LineDisplay, LiveDisplay, headline, print_table
+from ..train.graph_file import find_source
+from ..train.history import Epoch, TrainResult
+from ..train.record import make_record
+from ..train.run_config import RunConfig, installed_version
+from ._config_file import read_config
+from ._program import Grouped, GroupedCommand, examples
+from ._settings import from_file, setting_options, usual_settings
+from ._types import COUNT, RUN, Choice, DatasetName, usable_device
+
+# What a resumed run takes from the command line; all else stands in its config.
+OF_THE_PROCESS = {"resume", "quiet", "as_json", "tensorboard", "checkpoint_seconds"}
+
+
+class TrainCommand(GroupedCommand):
+    """Its help has the usual settings of each model too."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Usual settings"):
+            formatter.write_dl(usual_settings())
+        super().format_epilog(ctx, formatter)
+
+
+run_option = partial(click.option, cls=Grouped, heading="Run")
+
+
+@click.command(
+    cls=TrainCommand,
+    epilog=examples(
+        "gnnlib train --model gat --dataset citeseer --seeds 10",
+        "gnnlib train --dataset mine.graph --hidden-channels 64 --patience none",
+        "gnnlib train --config run.toml --lr 0.02",
+        "gnnlib train --resume runs/cora-gcn-1",
+    ),
+)
+@run_option(
+    "--dataset",
+    type=DatasetName(),
+    metavar="NAME|FILE",
+    help="A dataset that `gnnlib datasets` lists, or a graph written by Graph.save.  "
+    "[default: cora, or digits where there is no network]",
+)
+@run_option("--model", type=Choice(RECIPES), help="[default: gcn]")
+@run_option("--seeds", type=COUNT, metavar="N", help="Train N times: seeds 0, 1, …  [default: 1]")
+@run_option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 …  [default: auto]")
+@run_option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Settings from a TOML file or a run's config.json; the command line wins.",
+)
+@run_option(
+    "--run-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A new folder for this run.  [default: runs/DATASET-MODEL-N]",
+)
+@run_option("--resume", type=RUN, metavar="RUN", help="Go on with the run in this folder.")
+@run_option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    metavar="S",
+    help="Save the state of the training so often.",
+)
+@setting_options
+@click.option("--quiet", "-q", is_flag=True, help="Show nothing but the result.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout, and only that.")
+@click.option("--tensorboard", is_flag=True, help="Write RUN/tensorboard as well.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    config: Path | None,
+    resume: Path | None,
+    run_dir: Path | None,
+    quiet: bool,
+    as_json: bool,
+    tensorboard: bool,
+    checkpoint_seconds: float,
+    **_: Any,
+) -> None:
+    """Train a model to classify the nodes of a graph.
+
+    What is left out has the model's usual value, shown below. The run's folder gets all settings,
+    the history, the result, the weights of the best seed (by validation) and a picture of the
+    curves. A run that was stopped goes on with --resume, and gives what it would have given.
+    """
+    say: Callable[[str], None] = (lambda _: None) if quiet else partial(click.echo, err=True)
+    given = {
+        name: value
+        for name, value in ctx.params.items()
+        if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    }
+    if resume is not None:
+        folder, run, graph = _resumed(resume, given, say)
+    else:
+        folder, run, graph = _begun(config, run_dir, given, say)
+    if folder.is_complete:
+        say(f"the run in {folder.path} is complete; this is its result")
+        _show(folder.result(), quiet, as_json)
+        return
+    say(f"{run.model} on {run.dataset}, {graph!r}")
+    try:
+        with folder.lock():
+            _train(folder, run, graph, quiet, tensorboard, checkpoint_seconds, say)
+    except KeyboardInterrupt:
+        if resume is None and not _has_progress(folder):
+            folder.discard()
+            raise
+        flags = [f for f, on in (("--quiet", quiet), ("--json", as_json)) if on]
+        command = shlex.join(["gnnlib", "train", "--resume", str(folder.path), *flags])
+        click.echo(f"interrupted; all is saved. To go on:\n{command}", err=True)
+        ctx.exit(130)
+    except Exception:
+        if resume is None and not _has_progress(folder):
+            folder.discard()
+        raise
+    _show(folder.result(), quiet, as_json)
+
+
+def _begun(
+    config: Path | None, run_dir: Path | None, given: dict[str, Any], say: Callable[[str], None]
+) -> tuple[RunFolder, RunConfig, Graph]:
+    """A new run, of what the file and the command line say."""
+    file = read_config(config) if config else {}
+    model = given.get("model", file.get("model", "gcn"))
+    settings = {
+        name: value
+        for name, value in given.items()
+        if name not in OF_THE_PROCESS | {"config", "run_dir", "dataset", "model", "seeds", "device"}
+    }
+    try:
+        recipe = RECIPES[model].override(**{**from_file(file, model), **settings})
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(str(error)) from None
+    seeds = list(range(given["seeds"])) if "seeds" in given else file.get("seeds", [0])
+    device = usable_device(given.get("device", file.get("device", "auto")))
+    name = given.get("dataset")
+    if name is None and "dataset" in file:
+        name = DatasetName().convert(file["dataset"], None, None)
+    dataset, graph, num_classes = _load(name, say)
+    source = find_source(dataset)
+    run = RunConfig.of(
+        dataset,
+        source.transforms,
+        model,
+        recipe,
+        seeds,
+        str(device),
+        graph.num_features,
+        num_classes,
+    )
+    short = Path(dataset).stem
+    folder = RunFolder(run_dir) if run_dir else RunFolder.numbered("runs", f"{short}-{model}")
+    folder.write_config(asdict(run))
+    return folder, run, graph.to(device)
+
+
+def _resumed(
+    path: Path, given: dict[str, Any], say: Callable[[str], None]
+) -> tuple[RunFolder, RunConfig, Graph]:
+    """A run that was stopped, as its config says."""
+    others = sorted(given.keys() - OF_THE_PROCESS)
+    if others:
+        flag = "--" + others[0].replace("_", "-")
+        raise click.UsageError(f"--resume takes all settings from the run; it goes without {flag}")
+    folder = RunFolder.open(path)
+    run = RunConfig.from_dict(folder.config())
+    if folder.is_complete:
+        return folder, run, None  # pyright: ignore[reportReturnType]
+    for package, then in run.versions.items():
+        now = installed_version(package)
+        if now != then:
+            say(f"the run was begun with {package} {then}, this is {now}: results may differ")
+    device = usable_device(run.device)
+    graph, num_classes = find_source(run.dataset).load()
+    if (graph.num_features, num_classes) != (run.in_channels, run.out_channels):
+        raise ValueError(
+            f"{run.dataset} must be as it was: the run has {run.in_channels} features and "
+            f"{run.out_channels} classes, got {graph.num_features} and {num_classes}"
+        )
+    return folder, run, graph.to(device)
+
+
+def _load(name: str | None, say: Callable[[str], None]) -> tuple[str, Graph, int]:
+    """The named dataset; with no name given, Cora or else digits, which is always at hand."""
+    if name is not None:
+        return name, *find_source(name).load()
+    try:
+        return "cora", *find_source("cora").load()
+    except DownloadError as error:
+        say(f"training on digits, because cora is not to be had: {' '.join(str(error).split())}")
+        return "digits", *find_source("digits").load()
+
+
+def _train(
+    folder: RunFolder,
+    run: RunConfig,
+    graph: Graph,
+    quiet: bool,
+    tensorboard: bool,
+    checkpoint_seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    recipe: Recipe = run.recipe
+    with ExitStack() as stack:
+        display = stack.enter_context(_display(run.seeds, recipe.config.epochs, quiet))
+        board = stack.enter_context(_Boards(folder.path / "tensorboard", tensorboard))
+
+        def on_begin(seed: int) -> None:
+            display.begin(seed)
+            board.begin(seed)
+
+        def on_epoch(epoch: Epoch) -> None:
+            display.epoch(epoch)
+            board.epoch(epoch)
+
+        outcome = train_seeds(
+            lambda: recipe.build(run.in_channels, run.out_channels),
+            graph,
+            recipe.config,
+            run.seeds,
+            folder,
+            checkpoint_seconds=checkpoint_seconds,
+            on_begin=on_begin,
+            on_epoch=on_epoch,
+            on_end=display.end,
+        )
+    dataset = Path(run.dataset).stem
+    record = make_record(dataset, run.model, run.seeds, outcome.results, str(folder.path))
+    _picture(outcome.results, headline(record), folder.path / "curves.png", say)
+    folder.finish({**record, "best_seed": outcome.best_seed}, run.seeds, outcome)
+
+
+class _Boards:
+    """A TensorBoard folder for each seed that trains, if they are wanted."""
+
+    def __init__(self, folder: Path, wanted: bool):
+        self._folder = folder
+        self._wanted = wanted
+        self._board: TensorBoard | None = None
+
+    def __enter__(self) -> "_Boards":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+    def begin(self, seed: int) -> None:
+        self.__exit__()
+        if self._wanted:
+            self._board = TensorBoard(self._folder / f"seed-{seed}")
+
+    def epoch(self, epoch: Epoch) -> None:
+        if self._board is not None:
+            self._board(epoch)
+
+
+def _display(seeds: Sequence[int], epochs: int, quiet: bool) -> Display:
+    if quiet:
+        return Display(seeds, epochs)
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal and console.encoding == "utf-8":
+        return LiveDisplay(seeds, epochs, console)
+    return LineDisplay(seeds, epochs, sys.stderr)
+
+
+def _picture(
+    results: Sequence[TrainResult], title: str, path: Path, say: Callable[[str], None]
+) -> None:
+    try:
+        plot.curves(results, title, path)
+    except ModuleNotFoundError:
+        say("no picture of the curves without matplotlib: pip install 'gnnlib[plot]'")
+
+
+def _has_progress(folder: RunFolder) -> bool:
+    return folder.is_complete or (folder.progress.is_dir() and any(folder.progress.iterdir()))
+
+
+def _show(result: dict[str, Any], quiet: bool, as_json: bool) -> None:
+    record = {name: value for name, value in result.items() if name != "best_seed"}
+    if not (as_json and quiet):
+        print_table(record, file=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        click.echo(json.dumps(record, allow_nan=False))
