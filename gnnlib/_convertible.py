@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def _graph(arguments: dict[str, Any]) -> Graph:
+    from .batch import Batch
     from .graph import Graph
 
-    return Graph(**arguments)
+    return Batch(**arguments) if "graph_ptr" in arguments else Graph(**arguments)
 
 
 class Convertible:
@@ -79,7 +80,8 @@ class Convertible:
         Any other tensor with a row per edge gets the prefix `edge_`, the rest `graph_` (and a row
         of its own if it has not one). Numbers, lists of numbers and numpy arrays are carried in the
         same way; what is none of these, such as a text, is left behind. Data that has `adj_t` in
-        place of `edge_index` (PyG's `ToSparseTensor`) is understood.
+        place of `edge_index` (PyG's `ToSparseTensor`) is understood; with `batch` and `ptr`, as
+        `to_pyg` makes it of a Batch, it gives a Batch.
 
         Args:
             data: a Data object.
@@ -100,12 +102,7 @@ class Convertible:
             TypeError: several kinds of nodes or edges; dgl.to_homogeneous makes them one.
             ValueError: names that would mean something else in a Graph.
         """
-        arguments = _dgl.from_dgl(graph)
-        if "graph_ptr" not in arguments:
-            return _graph(arguments)
-        from .batch import Batch
-
-        return Batch(**arguments)
+        return _graph(_dgl.from_dgl(graph))
 
     @staticmethod
     def from_sparse_tensor(matrix: Any, transpose: bool = False, **tensors: Any) -> Graph:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def from_pyg(data: Any, graph_level: Sequence[str]) -> dict[str, Any]:
+    """Arguments of Graph, or of Batch if `data` is what `to_pyg` makes of one."""
     if type(data).__name__.endswith("Batch"):
         raise TypeError(
             "from_pyg takes one Data object, got a batch of them: use"
@@ -30,13 +31,18 @@ def from_pyg(data: Any, graph_level: Sequence[str]) -> dict[str, Any]:
         )
     arguments, left = _structure(data)
     num_nodes, num_edges = arguments["num_nodes"], arguments["edge_index"].shape[1]
+    num_graphs = 1
+    if isinstance(left.get("batch"), Tensor) and isinstance(left.get("ptr"), Tensor):
+        del left["batch"]  # a Batch turned into Data: ptr says the same
+        arguments["graph_ptr"] = left.pop("ptr")
+        num_graphs = len(arguments["graph_ptr"]) - 1
     for key, value in left.items():
         if (tensor := _as_tensor(value)) is None:
             continue
         # PyG joins tensors of an *index* or a *face* along their columns: no rows of nodes.
         across = tensor.dim() > 1 and data.__cat_dim__(key, tensor) not in (0, -tensor.dim())
         level = key in graph_level or (across and level_of(key) != "graph")
-        name, tensor = _placed(key, tensor, num_nodes, num_edges, level)
+        name, tensor = _placed(key, tensor, num_nodes, num_edges, num_graphs, level)
         if name in arguments:
             raise ValueError(f"{key!r} would be named {name!r}, which the Data object has too")
         arguments[name] = tensor
@@ -73,7 +79,7 @@ def _as_tensor(value: Any) -> Tensor | None:
 
 
 def _placed(
-    key: str, value: Tensor, num_nodes: int, num_edges: int, is_graph_level: bool
+    key: str, value: Tensor, num_nodes: int, num_edges: int, num_graphs: int, is_graph_level: bool
 ) -> tuple[str, Tensor]:
     """The name, by our rule of levels, and the tensor."""
     rows = value.shape[0] if value.dim() else None
@@ -85,7 +91,7 @@ def _placed(
         if rows == num_edges and level_of(key) == "node":
             return f"edge_{key}", value
     name = key if level_of(key) == "graph" else f"graph_{key}"
-    return name, value if rows == 1 else value.unsqueeze(0)
+    return name, value if rows == num_graphs else value.unsqueeze(0)
 
 
 def to_pyg(graph: Graph) -> Any:

@@ -107,6 +107,15 @@ def as_features(x: Any, pair: bool = False) -> Any:
     )
 
 
+def check_matrices(x: Any) -> None:
+    """The door of layers that take rows of numbers alone: x, or both of a pair, as [N, F]."""
+    for part in x if isinstance(x, tuple) else (x,):
+        if part is not None and len(part.shape) != 2:
+            raise ValueError(
+                f"x must have shape [num_nodes, num_features], got {tuple(part.shape)}"
+            )
+
+
 def _from_edge_index(edge_index: Tensor, num_src: int, num_dst: int) -> Adjacency:
     if is_tracing() or edge_index.is_inference():
         return Adjacency.from_edge_index(edge_index, num_src=num_src, num_dst=num_dst)

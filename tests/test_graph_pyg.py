@@ -120,6 +120,20 @@ def test_two_pyg_tensors_of_one_name_are_refused():
         Graph.from_pyg(data)
 
 
+def test_a_batch_comes_back_as_a_batch():
+    graphs = [
+        Graph([[0, 1], [1, 0]], x=torch.rand(n, 3), edge_attr=torch.rand(2, 4),
+              graph_y=torch.rand(1, 2), graph_id=torch.tensor([n]))
+        for n in (2, 4, 3)
+    ]  # fmt: skip
+    batch = Batch.from_graphs(graphs)
+    back = Graph.from_pyg(batch.to_pyg())
+    assert isinstance(back, Batch) and back.keys() == batch.keys()
+    assert torch.equal(back.graph_ptr, batch.graph_ptr)
+    assert torch.equal(back.edge_index, batch.edge_index)
+    assert all(back[name] is value for name, value in batch.items())
+
+
 def test_batches_agree_with_pyg():
     graphs = [make_graph(name) for name in ("unsorted", "chain", "repeated_edges")]
     theirs = pyg.Batch.from_data_list([graph.to_pyg() for graph in graphs])

@@ -119,21 +119,20 @@ def train(
         _show(folder.result(), quiet, as_json)
         return
     say(f"{run.model} on {run.dataset}, {graph!r}")
-    try:
-        with folder.lock():
-            _train(folder, run, graph, quiet, tensorboard, checkpoint_seconds, say)
-    except KeyboardInterrupt:
-        if resume is None and not _has_progress(folder):
-            folder.discard()
-            raise
-        flags = [f for f, on in (("--quiet", quiet), ("--json", as_json)) if on]
-        command = shlex.join(["gnnlib", "train", "--resume", str(folder.path), *flags])
-        click.echo(f"interrupted; all is saved. To go on:\n{command}", err=True)
-        ctx.exit(130)
-    except Exception:
-        if resume is None and not _has_progress(folder):
-            folder.discard()
-        raise
+    with folder.lock():
+        try:
+            if not folder.is_complete:  # another process may have ended it since we looked
+                _train(folder, run, graph, quiet, tensorboard, checkpoint_seconds, say)
+        except (Exception, KeyboardInterrupt) as error:
+            if resume is None and not _has_progress(folder):
+                folder.discard()
+                raise
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            flags = [f for f, on in (("--quiet", quiet), ("--json", as_json)) if on]
+            command = shlex.join(["gnnlib", "train", "--resume", str(folder.path), *flags])
+            click.echo(f"interrupted; all is saved. To go on:\n{command}", err=True)
+            ctx.exit(130)
     _show(folder.result(), quiet, as_json)
 
 

@@ -12,6 +12,7 @@ from .._resolve import as_features, resolve
 from ..adjacency import Adjacency
 from ..graph import Graph
 from ..linear import Linear
+from ..ops._common import per_row
 from ..ops._dtypes import accumulate_dtype
 from ._norm import check_count, inverse_root, linear_first
 
@@ -150,7 +151,7 @@ class ChebConv(nn.Module):
         if self.normalization is not None and lambda_max is None:
             return lambda h: -aggregate(h)  # 2 / λ is 1 then
         factor = _two_by_lambda(lambda_max, degree, graph_ptr)
-        diagonal = factor * degree.unsqueeze(1) - 1 if self.normalization is None else factor - 1
+        diagonal = factor * degree - 1 if self.normalization is None else factor - 1
 
         def multiply(h: Tensor) -> Tensor:
             out = aggregate(h)
@@ -189,7 +190,7 @@ def _graph_ptr(graph: Any, adj: Adjacency) -> Tensor:
 def _two_by_lambda(
     lambda_max: float | Tensor | None, degree: Tensor, graph_ptr: Tensor
 ) -> float | Tensor:
-    """2 / λ: a number, or a tensor [] or [N, 1]."""
+    """2 / λ: a number, or a tensor [] or [N]."""
     if lambda_max is None:
         largest = ops.segment_reduce(graph_ptr, degree, reduce="max")
         # A graph without edges has L = 0, for which any factor is right.
@@ -201,7 +202,7 @@ def _two_by_lambda(
             return factor.reshape(())
     else:
         return 2 / lambda_max
-    return ops.segment_expand(graph_ptr, factor, degree.shape[0]).unsqueeze(1)
+    return ops.segment_expand(graph_ptr, factor, degree.shape[0])
 
 
 def _check_lambda_max(lambda_max: Any, graph_ptr: Tensor) -> None:
@@ -221,4 +222,6 @@ def _check_lambda_max(lambda_max: Any, graph_ptr: Tensor) -> None:
 
 
 def _as(value: float | Tensor, like: Tensor) -> float | Tensor:
-    return value.to(like.dtype) if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    return (per_row(value, like) if value.dim() else value).to(like.dtype)

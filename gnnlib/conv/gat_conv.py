@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import ops
-from .._resolve import as_features, resolve
+from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
 
@@ -114,6 +114,7 @@ class GATConv(nn.Module):
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
         x = as_features(x, pair=True)
+        check_matrices(x)
         if self.edge_dim is None and edge_attr is not None:
             raise TypeError("edge_attr needs a layer made for it: GATConv(…, edge_dim=…)")
         adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .. import ops
 from .._errors import unknown_choice
 from .._per_edge import per_edge
-from .._resolve import as_features, resolve
+from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
 
@@ -123,6 +123,7 @@ class GATv2Conv(nn.Module):
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
         x = as_features(x, pair=True)
+        check_matrices(x)
         if isinstance(x, tuple) and x[1] is None:
             raise ValueError("x must be (x_src, x_dst): the scores need x_dst, got None")
         if self.edge_dim is None and edge_attr is not None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._blocks import Run, in_blocks
-from .._resolve import as_features, resolve
+from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..features import SparseFeatures
 from ..linear import Linear
@@ -69,12 +69,18 @@ class GINEConv(nn.Module):
 
     def forward(self, x, graph, edge_attr: Tensor | None = None) -> Tensor:
         x = as_features(x, pair=True)
+        check_matrices(x)
         adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
         source, target = (
             part.to_dense() if isinstance(part, SparseFeatures) else part
             for part in (x if isinstance(x, tuple) else (x, x))
         )
         edge_attr = self._checked(adj, source, edge_attr)
+        if target is not None and target.shape[1] != source.shape[1]:
+            raise ValueError(
+                f"x_src and x_dst must have the same features, got x_src of shape"
+                f" {tuple(source.shape)} and x_dst of shape {tuple(target.shape)}"
+            )
         # The message belongs to `lin`, not to the layer: a BatchNorm in h is of no concern to it.
         edge_map = nn.Identity() if self.lin is None else self.lin
         run = Run(adj, ["src", "edge"], edge_map, _message, ("sum",))

@@ -16,7 +16,8 @@ def check_trainable(graph: Graph) -> None:
     missing = [name for name in ("x", "y", *MASKS) if name not in graph]
     if missing:
         there = ", ".join(["edge_index", *graph.keys()])
-        raise ValueError(f"training needs graph.{missing[0]}; the graph has {there}")
+        hint = "; gnnlib.transforms.RandomNodeSplit makes masks" if missing[0] in MASKS else ""
+        raise ValueError(f"training needs graph.{missing[0]}; the graph has {there}{hint}")
     for name in MASKS:
         _check_mask(name, graph[name])
     if graph.y.ndim != 1 or graph.y.dtype != torch.int64:

@@ -16,8 +16,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     was and the draft is gone. A draft that a killed process has left is overwritten by the next
     one, so there may be one writer of a path at a time.
 
+    A link stays one: what it points to is written.
+
     Raises:
-        OSError: the disk is full, the folder is not there or cannot be written.
+        OSError: the disk is full, the folder is not there or cannot be written, or `path` is
+            something else than a file.
 
     Example:
         >>> import tempfile
@@ -27,7 +30,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         ...     Path(folder, "a.txt").read_bytes()
         b'whole'
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():  # a rename would take the place of /dev/null too
+        raise OSError(f"{path} must be a file to be replaced, and is none")
     draft = path.with_name(f".{path.name}.draft")
     try:
         with open(draft, "wb") as file:

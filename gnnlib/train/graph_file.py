@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..datasets import Dataset
 from ..graph import Graph
+from ._checks import check_trainable
 from .sources import SOURCES, Source
 
 
@@ -34,9 +35,11 @@ def find_source(dataset: str) -> Source:
 
 def _open(path: str) -> Dataset:
     graph = Graph.load(path)
-    if "y" not in graph:
-        raise ValueError(f"training needs graph.y, which the graph in {path} does not have")
-    num_classes = int(graph.y.max()) + 1 if graph.y.numel() else 0
-    return Dataset(
-        Path(path).stem, [graph], num_classes=max(num_classes, 0), licence="", citation=""
-    )
+    try:
+        check_trainable(graph)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{path}: {error}") from None
+    num_classes = int(graph.y.max()) + 1
+    if num_classes < 1:
+        raise ValueError(f"{path}: y must hold class numbers from 0 on, got none")
+    return Dataset(Path(path).stem, [graph], num_classes=num_classes, licence="", citation="")

@@ -11,15 +11,20 @@ from typing import Any
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """While the block runs, the first Ctrl-C is only noted; the second interrupts at once.
 
-    Yields a function that says whether there was one; the block should then come to an end and
-    raise KeyboardInterrupt. The handler that was there before is back after the block. Outside
-    the main thread, and where Ctrl-C is ignored or handled by no Python code, nothing changes.
+    Yields a function that says whether there was one; the block should then come to an end, at
+    which the KeyboardInterrupt is raised. The handler that was there before is back after the
+    block. Outside the main thread, and where Ctrl-C is ignored or handled by no Python code,
+    nothing changes.
+
+    Raises:
+        KeyboardInterrupt: there was a Ctrl-C, and the block has ended without another error.
 
     Example:
         >>> with deferred_interrupt() as interrupted:
         ...     signal.raise_signal(signal.SIGINT)
-        ...     interrupted()
-        True
+        ...     print(interrupted())
+        Traceback (most recent call last):
+        KeyboardInterrupt
     """
     previous = signal.getsignal(signal.SIGINT)
     asked = False
@@ -38,3 +43,5 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         if ours:
             signal.signal(signal.SIGINT, previous)
+    if asked:  # only now: no Ctrl-C is lost between the last look at it and the end of the block
+        raise KeyboardInterrupt

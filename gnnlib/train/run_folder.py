@@ -135,7 +135,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Removes what a run without a result has left."""
-        shutil.rmtree(self.progress, ignore_errors=True)
+        for folder in (self.progress, self.path / "tensorboard"):
+            shutil.rmtree(folder, ignore_errors=True)
         for name in ("config.json", ".lock"):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):  # something else has been put there: it stays

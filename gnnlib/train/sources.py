@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..datasets import Digits, Karate, Planetoid
+from ..datasets.catalogue import CATALOGUE
 from ..graph import Graph
 from ..transforms import NormalizeFeatures
 
@@ -31,10 +30,9 @@ class Source:
         return graph, dataset.num_classes
 
 
+# Words in a document are counted, and divided by how many there are.
+TRANSFORMS = dict.fromkeys(("cora", "citeseer", "pubmed"), (NormalizeFeatures(),))
+
 SOURCES: dict[str, Source] = {
-    "cora": Source(partial(Planetoid, "cora"), (NormalizeFeatures(),)),
-    "citeseer": Source(partial(Planetoid, "citeseer"), (NormalizeFeatures(),)),
-    "pubmed": Source(partial(Planetoid, "pubmed"), (NormalizeFeatures(),)),
-    "digits": Source(Digits),
-    "karate": Source(Karate),
+    name: Source(entry.open, TRANSFORMS.get(name, ())) for name, entry in CATALOGUE.items()
 }

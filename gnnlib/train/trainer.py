@@ -19,7 +19,10 @@ from .config import TrainConfig
 from .finite import finite_checked
 from .history import Epoch, TrainResult
 from .interrupt import deferred_interrupt
+from .memory import return_freed_memory
 from .state import TrainState
+
+TIDY_SECONDS = 0.5  # between two returns of freed memory, of some milliseconds each
 
 
 class Trainer:
@@ -135,7 +138,7 @@ class Trainer:
         checkpoint_seconds: float,
         interrupted: Callable[[], bool],
     ) -> None:
-        saved = time.perf_counter()
+        saved = tidied = time.perf_counter()
         started = saved - state.seconds
         while not state.finished:
             epoch = self._epoch(len(state.history) + 1, state)
@@ -145,13 +148,17 @@ class Trainer:
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
             now = time.perf_counter()
+            if now - tidied >= TIDY_SECONDS:
+                return_freed_memory()
+                tidied = now = time.perf_counter()
             state.seconds = now - started
-            due = now - saved >= checkpoint_seconds or state.finished or interrupted()
+            stop = interrupted()  # asked once: a Ctrl-C during the save is for the next epoch
+            due = now - saved >= checkpoint_seconds or state.finished or stop
             if checkpoint is not None and due:
                 save_checkpoint(checkpoint, state.state_dict())
                 saved = time.perf_counter()
-            if interrupted():
-                raise KeyboardInterrupt
+            if stop:
+                return
 
     def _epoch(self, number: int, state: TrainState) -> Epoch:
         optimizer = state.optimizer
@@ -163,7 +170,8 @@ class Trainer:
         if self.config.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         optimizer.step()
-        logits = self._logits()
+        with self._checks(number):
+            logits = self._logits()
         train_loss, val_loss = loss.item(), self._loss(logits, "val_mask").item()
         if not (abs(train_loss) < float("inf") and abs(val_loss) < float("inf")):
             raise FloatingPointError(

@@ -36,9 +36,9 @@ class NormalizeFeatures:
         if (entries < 0).any():
             count = int((entries < 0).sum())
             raise ValueError(f"x must not be negative to be normalised: {count} entries are")
-        total = x.row_sum() if sparse else x.sum(dim=1)
+        total = x.row_sum() if sparse else x.sum(dim=-1)
         scale = torch.where(total > 0, total, 1).reciprocal()
-        return graph.replace(x=x.scale_rows(scale) if sparse else x * scale.unsqueeze(1))
+        return graph.replace(x=x.scale_rows(scale) if sparse else x * scale.unsqueeze(-1))
 
     def __repr__(self) -> str:
         return "NormalizeFeatures()"

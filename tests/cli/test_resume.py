@@ -1,6 +1,7 @@
 import json
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,3 +190,38 @@ def test_two_processes_do_not_run_in_one_folder(mirror):
     finally:
         program.kill()
         program.communicate()
+
+
+def test_a_run_that_another_process_ends_meanwhile_is_not_trained_again(monkeypatch):
+    whole = gnnlib(f"{COMMAND} --json").stdout
+    result = (RUN / "result.json").read_bytes()
+    (RUN / "result.json").unlink()
+    load = Source.load
+
+    def slow(self: Source):
+        loaded = load(self)
+        (RUN / "result.json").write_bytes(result)
+        return loaded
+
+    monkeypatch.setattr(Source, "load", slow)
+    monkeypatch.setattr(
+        display.Display, "begin", lambda *_: pytest.fail("a complete run was trained again")
+    )
+    assert gnnlib(f"train --resume {RUN} --json").stdout == whole
+
+
+def test_what_loses_the_race_for_a_folder_leaves_it_alone(monkeypatch):
+    """Two processes that were given the same new folder: one holds its lock."""
+    write = RunFolder.write_config
+
+    def write_after_the_other(folder: RunFolder, config: dict) -> None:
+        write(folder, config)
+        locks.enter_context(RunFolder.open(folder.path).lock())
+        folder.progress.mkdir()
+
+    monkeypatch.setattr(RunFolder, "write_config", write_after_the_other)
+    with ExitStack() as locks:
+        done = gnnlib(f"{COMMAND} --run-dir here --quiet")
+    assert (done.exit_code, done.stderr) == (1, "error: another process is running in here\n")
+    assert Path("here/config.json").exists()
+    assert Path("here/progress").is_dir()

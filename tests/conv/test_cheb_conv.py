@@ -86,6 +86,18 @@ def test_each_graph_of_a_batch_has_its_lambda_max(normalization):
     )
 
 
+@pytest.mark.parametrize("normalization", ["sym", None])
+def test_rows_of_several_dimensions_are_taken_one_by_one(normalization):
+    """As many in a row as there are nodes: a factor of the nodes must not become one of them."""
+    batch = Batch.from_graphs([make_graph("unsorted", dtype=torch.float64)] * 2)
+    layer = ChebConv(4, 6, 3, normalization=normalization).double()
+    x = torch.randn(batch.num_nodes, batch.num_nodes, 4, dtype=torch.float64)
+    for options in ({}, {"lambda_max": torch.tensor([1.5, 2.5])}):
+        out = layer(x, batch, **options)
+        for k in range(batch.num_nodes):
+            parity.assert_equal(out[:, k], layer(x[:, k], batch, **options))
+
+
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_lambda_max_may_be_learned(normalization):
     graph = make_graph("undirected_random", dtype=torch.float64)

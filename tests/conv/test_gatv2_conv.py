@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnnlib import Graph, _per_edge
-from gnnlib.conv import GATv2Conv
+from gnnlib.conv import GATConv, GATv2Conv
 from tests import pyg
 from tests.conv import parity
 from tests.graphs import make_graph, random_edges
@@ -266,3 +266,13 @@ def test_its_parameters_are_reset():
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed == set(after) - {"bias", "lin_l.bias", "lin_r.bias"}
     assert "4, 3, heads=2" in repr(layer)
+
+
+@pytest.mark.parametrize("layer", [GATConv(4, 3), GATv2Conv(4, 3)], ids=["gat", "gatv2"])
+def test_rows_of_several_dimensions_are_no_nodes(layer):
+    """Reshaped into heads, they would be taken for further nodes."""
+    graph = make_graph("unsorted")
+    with pytest.raises(ValueError, match=r"\[num_nodes, num_features\], got \(5, 2, 4\)"):
+        layer(torch.randn(5, 2, 4), graph)
+    with pytest.raises(ValueError, match=r"\[num_nodes, num_features\], got \(5, 2, 4\)"):
+        layer((torch.randn(5, 2, 4), torch.randn(5, 4)), graph)

@@ -122,6 +122,15 @@ def test_bad_input_is_named(options, x, edge_attr, message):
     assert message in str(caught.value)
 
 
+def test_rows_of_other_shapes_are_not_spread_over_the_result():
+    graph = make_graph("unsorted")
+    layer = GINEConv(_network(4, 3, 3), edge_dim=3)
+    with pytest.raises(ValueError, match=r"x_src of shape \(5, 4\) and x_dst of shape \(5, 1\)"):
+        layer((graph.x, torch.ones(5, 1)), graph)
+    with pytest.raises(ValueError, match=r"\[num_nodes, num_features\], got \(5, 7, 4\)"):
+        layer(torch.ones(5, 7, 4), graph)
+
+
 def test_an_edge_weight_is_a_type_error():
     graph = make_graph("unsorted")
     with pytest.raises(TypeError, match="edge_weight"):

@@ -248,3 +248,17 @@ def test_a_tensor_alone_is_no_checkpoint(tmp_path):
     save_checkpoint(tmp_path / "a.ckpt", torch.ones(3))  # pyright: ignore[reportArgumentType]
     with pytest.raises(CheckpointError, match="it holds a Tensor"):
         load_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_link_is_followed_and_what_is_no_file_is_left_alone(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "a.txt")
+    with atomic.atomic_write(tmp_path / "link") as file:
+        file.write(b"whole")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "a.txt").read_bytes() == b"whole"
+    with (
+        pytest.raises(OSError, match="must be a file to be replaced"),
+        atomic.atomic_write(os.devnull),
+    ):
+        pass
+    assert Path(os.devnull).is_char_device()

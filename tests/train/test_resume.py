@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from gnnlib.train import (
     train_seed,
     train_seeds,
 )
+from gnnlib.train.interrupt import deferred_interrupt
 from gnnlib.train.state import digest
 
 CONFIGS = {
@@ -200,6 +202,51 @@ def test_ctrl_c_lets_the_epoch_end_and_saves(graph, tmp_path):
     assert seen[-1] is None
     assert signal.getsignal(signal.SIGINT) is before
     assert len(load_checkpoint(path)["history"]) == 4
+    _, resumed = train_seed(build, graph, CONFIGS["plain"], 0, None, path, True)
+    assert numbers(resumed) == numbers(train_seed(build, graph, CONFIGS["plain"], 0)[1])
+
+
+def test_a_ctrl_c_after_the_look_for_one_is_of_the_next_epoch(graph, tmp_path, monkeypatch):
+    path, looks = tmp_path / "a.ckpt", []
+
+    @contextmanager
+    def late() -> Iterator[Callable[[], bool]]:
+        with deferred_interrupt() as interrupted:
+
+            def look() -> bool:
+                looks.append(interrupted())
+                if len(looks) == 3:
+                    signal.raise_signal(signal.SIGINT)
+                return looks[-1]
+
+            yield look
+
+    monkeypatch.setattr("gnnlib.train.trainer.deferred_interrupt", late)
+    with pytest.raises(KeyboardInterrupt):
+        train_seed(build, graph, CONFIGS["plain"], 0, None, path)
+    assert looks == [False, False, False, True]
+    assert len(load_checkpoint(path)["history"]) == 4
+
+
+@pytest.mark.parametrize("place", ["epoch", "save"])
+def test_ctrl_c_in_the_last_epoch_is_not_lost(place, graph, tmp_path, monkeypatch):
+    path, before = tmp_path / "a.ckpt", signal.getsignal(signal.SIGINT)
+
+    def interrupt(epochs: int) -> None:
+        if epochs == 12:
+            signal.raise_signal(signal.SIGINT)
+
+    def save(path: Path, state: dict[str, Any]) -> None:
+        save_checkpoint(path, state)
+        interrupt(len(state["history"]))
+
+    if place == "save":
+        monkeypatch.setattr("gnnlib.train.trainer.save_checkpoint", save)
+    on_epoch = (lambda epoch: interrupt(epoch.epoch)) if place == "epoch" else None
+    with pytest.raises(KeyboardInterrupt):
+        train_seed(build, graph, CONFIGS["plain"], 0, on_epoch, path)
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
     _, resumed = train_seed(build, graph, CONFIGS["plain"], 0, None, path, True)
     assert numbers(resumed) == numbers(train_seed(build, graph, CONFIGS["plain"], 0)[1])
 

@@ -139,6 +139,7 @@ def test_discard_leaves_nothing_of_ours(tmp_path):
     folder.write_config({})
     with folder.lock():
         folder.progress.mkdir()
+        (folder.path / "tensorboard" / "seed-0").mkdir(parents=True)
     folder.discard()
     assert not folder.path.exists()
 

@@ -155,6 +155,12 @@ def test_check_finite_names_the_first_place(what, message, graph):
         Trainer(Breaks(what), graph, config).fit()
 
 
+def test_check_finite_looks_at_the_validation_too(graph):
+    message = r"at epoch 1: layer 'convs\.\S+' .* its output is (-?inf|nan) at node \d+"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(graph, epochs=2, lr=1e30, check_finite=True)
+
+
 def test_check_finite_changes_no_number_and_leaves_no_hook(graph):
     assert fit(graph, epochs=4).history == fit(graph, epochs=4, check_finite=True).history
     model = GCN(5, 8, 2)

@@ -20,6 +20,11 @@ def test_rows_sum_to_one_and_empty_rows_stay(dtype):
     assert torch.equal(graph.x, X.to(dtype))  # the given graph is as it was
 
 
+def test_rows_of_several_dimensions_each_sum_to_one():
+    normal = NormalizeFeatures()(Graph(RING, x=torch.stack([X, 2 * X], dim=1)))
+    torch.testing.assert_close(normal.x, torch.stack([EXPECTED, EXPECTED], dim=1))
+
+
 def test_sparse_features_stay_sparse():
     normal = NormalizeFeatures()(Graph(RING, x=SparseFeatures.from_dense(X)))
     assert isinstance(normal.x, SparseFeatures)
