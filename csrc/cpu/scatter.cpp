@@ -1,14 +1,15 @@
 // Bindings of gather_rows, scatter and scatter_add_.
+#include "../text.h"
 #include "bind.h"
 
 namespace gnnlib::cpu {
 
 Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
-            const OptionalTensor& weight, const Tensor& x, std::string reduce,
+            const OptionalTensor& weight, const Tensor& x, Text reduce,
             const OptionalTensor& row_scale, const OptionalTensor& col_scale);
 std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col,
                                     const OptionalTensor& eid, const OptionalTensor& weight,
-                                    const Tensor& x, std::string reduce);
+                                    const Tensor& x, Text reduce);
 
 static int64_t index_at(const Tensor& index, int64_t k) {
   return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]
@@ -65,7 +66,7 @@ static Sorted rows_of(const char* op, const Tensor& x, const Tensor& index, int6
   return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows);
 }
 
-Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, std::string reduce) {
+Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, Text reduce) {
   const auto [ptr, _, order] = rows_of("scatter", x, index, num_rows);
   return spmm(ptr, order, std::nullopt, std::nullopt, x, reduce, std::nullopt, std::nullopt);
 }
@@ -80,7 +81,7 @@ static void rename(Tensor& arg, const Tensor& order) {
 }
 
 std::tuple<Tensor, Tensor> scatter_arg(const Tensor& x, const Tensor& index, int64_t num_rows,
-                                       std::string reduce) {
+                                       Text reduce) {
   const auto [ptr, _, order] = rows_of("scatter_arg", x, index, num_rows);
   auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
   arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);

@@ -1,4 +1,5 @@
 // Binding of sddmm.
+#include "../text.h"
 #include "bind.h"
 
 namespace gnnlib::cpu {
@@ -13,7 +14,7 @@ static EdgeOp op_of(const std::string& name) {
 }
 
 Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
-             const OptionalTensor& a_, const Tensor& b_, std::string op) {
+             const OptionalTensor& a_, const Tensor& b_, Text op) {
   const BoundCsr csr("sddmm", ptr, col, eid);
   csr.check_edges("sddmm", csr.num_edges);
   const Tensor b = dense(b_);

@@ -1,4 +1,5 @@
 // Bindings of spmm and of the gradients of its max and min.
+#include "../text.h"
 #include "bind.h"
 
 namespace gnnlib::cpu {
@@ -61,7 +62,7 @@ static void check_scale(const char* name, const OptionalTensor& scale, int64_t r
 }
 
 Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
-            const OptionalTensor& weight_, const Tensor& x_, std::string reduce,
+            const OptionalTensor& weight_, const Tensor& x_, Text reduce,
             const OptionalTensor& row_scale_, const OptionalTensor& col_scale_) {
   const BoundCsr csr("spmm", ptr, col, eid);
   const Tensor x = dense(x_);
@@ -84,7 +85,7 @@ Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& 
 
 std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col,
                                     const OptionalTensor& eid, const OptionalTensor& weight_,
-                                    const Tensor& x_, std::string reduce) {
+                                    const Tensor& x_, Text reduce) {
   const BoundCsr csr("spmm_arg", ptr, col, eid);
   const Tensor x = dense(x_);
   const OptionalTensor weight = dense(weight_);

@@ -36,15 +36,10 @@ class EarlyStopping:
         self._epochs_without_news = 0 if news else self._epochs_without_news + 1
         if (accuracy, -loss) > (self._accuracy, -self._loss):
             self.best_epoch, self._accuracy, self._loss = epoch, accuracy, loss
-            self._keep()
+            self._weights = {
+                name: value.detach().clone() for name, value in self.model.state_dict().items()
+            }
         self._lowest_loss = min(loss, self._lowest_loss)
-
-    def _keep(self) -> None:
-        for name, value in self.model.state_dict().items():
-            if name in self._weights:  # in place: a new copy each time breaks up the heap
-                self._weights[name].copy_(value)
-            else:
-                self._weights[name] = value.detach().clone()
 
     @property
     def exhausted(self) -> bool:

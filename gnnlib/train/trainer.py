@@ -19,10 +19,7 @@ from .config import TrainConfig
 from .finite import finite_checked
 from .history import Epoch, TrainResult
 from .interrupt import deferred_interrupt
-from .memory import return_freed_memory
 from .state import TrainState
-
-TIDY_SECONDS = 0.5  # between two returns of freed memory, of some milliseconds each
 
 
 class Trainer:
@@ -138,7 +135,7 @@ class Trainer:
         checkpoint_seconds: float,
         interrupted: Callable[[], bool],
     ) -> None:
-        saved = tidied = time.perf_counter()
+        saved = time.perf_counter()
         started = saved - state.seconds
         while not state.finished:
             epoch = self._epoch(len(state.history) + 1, state)
@@ -148,9 +145,6 @@ class Trainer:
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
             now = time.perf_counter()
-            if now - tidied >= TIDY_SECONDS:
-                return_freed_memory()
-                tidied = now = time.perf_counter()
             state.seconds = now - started
             stop = interrupted()  # asked once: a Ctrl-C during the save is for the next epoch
             due = now - saved >= checkpoint_seconds or state.finished or stop

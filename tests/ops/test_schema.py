@@ -1,6 +1,8 @@
 """The operators as torch.library knows them: their table, their contracts, and their builds."""
 
+import ctypes
 import functools
+import gc
 import json
 import os
 import re
@@ -19,6 +21,7 @@ from gnnlib.ops._schema import SCHEMAS
 from tests.ops.cases import DTYPES, answers, assert_close, make_csr, values
 
 ROOT = Path(__file__).parents[2]
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _operator(name):
@@ -176,3 +179,36 @@ def test_a_build_without_cuda_says_how_to_get_it():
     for name, arguments in _calls():
         with pytest.raises(RuntimeError, match=r"has no CUDA kernels.*rebuild.*GNNLIB_CUDA=1 pip"):
             _operator(name)._op_dk(torch._C.DispatchKey.CUDA, *arguments)
+
+
+class _Malloc(ctypes.Structure):
+    """glibc's `struct mallinfo2`."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+        .split()
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(LIBC, "mallinfo2"), reason="asks glibc for the memory in use")
+@pytest.mark.parametrize("call", range(len(_calls())), ids=lambda n: f"{n}-{_calls()[n][0]}")
+def test_a_call_leaves_no_memory_behind(call):
+    """A few bytes a call are much: small blocks that stay keep large freed ones from being joined
+    and used again."""
+    assert LIBC is not None
+    LIBC.mallinfo2.restype = _Malloc
+    name, args = _calls()[call]
+    operator = _operator(name)
+
+    def in_use() -> int:
+        gc.collect()
+        info = LIBC.mallinfo2()
+        return info.uordblks + info.hblkhd
+
+    for _ in range(50):
+        operator(*args)
+    before = in_use()
+    for _ in range(500):
+        operator(*args)
+    assert (in_use() - before) / 500 < 8

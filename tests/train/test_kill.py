@@ -83,7 +83,6 @@ import sys
 import torch
 from gnnlib.datasets import Planetoid
 from gnnlib.train import RECIPES, train_seed
-from gnnlib.train.memory import return_freed_memory
 from gnnlib.transforms import NormalizeFeatures
 
 torch.set_num_threads(1)
@@ -91,7 +90,6 @@ kilobytes = []
 
 def on_epoch(epoch):
     if epoch.epoch in (100, 1100):
-        return_freed_memory()  # as the trainer does twice a second
         # Not the pages of libraries, which the system drops and reads again as it likes.
         lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
         kilobytes.append(sum(int(lines[name].split()[0]) for name in ("RssAnon", "VmSwap")))
