@@ -1,4 +1,4 @@
-"""Error texts that more than one door needs."""
+"""What the doors of several functions share: checks and error texts."""
 
 import difflib
 from collections.abc import Iterable
@@ -15,3 +15,19 @@ def unknown_choice(argument: str, value: object, choices: Iterable[str]) -> Valu
     near = difflib.get_close_matches(str(value).lower(), names, n=len(names), cutoff=0.4)
     ordered = near + [name for name in names if name not in near]
     return ValueError(f"{argument} must be one of {', '.join(map(repr, ordered))}; got {value!r}")
+
+
+def chosen_reduce(argument: str, value: str, choices: Iterable[str]) -> str:
+    """The reducer of that name, by which PyG's 'add' is 'sum'.
+
+    Raises:
+        ValueError: it is not among `choices`.
+
+    Example:
+        >>> chosen_reduce("aggr", "add", ["sum", "mean"])
+        'sum'
+    """
+    name = "sum" if value == "add" else value
+    if name not in choices:
+        raise unknown_choice(argument, value, choices)
+    return name

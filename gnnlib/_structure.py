@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from . import ops
-from ._errors import unknown_choice
+from ._errors import chosen_reduce
 from ._levels import level_of
 from ._validate import INDEX_DTYPES
 from .ops.scatter import REDUCES
@@ -92,8 +92,7 @@ def to_undirected(graph: Graph, reduce: str) -> Any:
 def _coalesced(
     graph: Graph, edge_index: Tensor, edge_tensors: Mapping[str, Tensor], reduce: str
 ) -> Any:
-    if reduce not in REDUCES:
-        raise unknown_choice("reduce", reduce, REDUCES)
+    reduce = chosen_reduce("reduce", reduce, REDUCES)
     keys, order = _sorted_keys(edge_index, graph.num_nodes)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys.diff() != 0

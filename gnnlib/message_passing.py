@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from . import ops
 from ._blocks import Run, WholeRows, in_blocks, join
-from ._errors import unknown_choice
+from ._errors import chosen_reduce
 from ._lazy import EdgeTensor, fused
 from ._memo import is_tracing
 from ._resolve import as_adjacency
@@ -81,12 +81,10 @@ class MessagePassing(nn.Module):
     def __init__(self, reduce: str | Sequence[str] = "sum"):
         super().__init__()
         names = (reduce,) if isinstance(reduce, str) else tuple(reduce)
-        for name in names:
-            if name not in REDUCES:
-                raise unknown_choice("reduce", name, REDUCES)
         if not names:
             raise ValueError(f"reduce must name at least one of {', '.join(REDUCES)}; got {reduce}")
-        self.reduce = names[0] if isinstance(reduce, str) else list(names)
+        names = [chosen_reduce("reduce", name, REDUCES) for name in names]
+        self.reduce = names[0] if isinstance(reduce, str) else names
 
     def message(self, src: Any, dst: Any, edge: Any) -> Any:
         """The message of each edge; by default the source's row.

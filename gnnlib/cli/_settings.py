@@ -62,7 +62,7 @@ class Setting:
 
 JK = Choice(["cat", "max", "lstm"])
 LAPLACIANS = Choice(["sym", "rw"])
-AGGREGATIONS = Choice(["mean", "sum", "max", "min", "mul", "std"])
+AGGREGATIONS = Choice(["mean", "sum", "max", "min"])
 
 # Those that no model takes are not offered. `v2` is no option: gatv2 is a model of its own.
 MODEL = [

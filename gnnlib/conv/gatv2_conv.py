@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import ops
-from .._errors import unknown_choice
+from .._errors import chosen_reduce
 from .._per_edge import per_edge
 from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
 
-FILLS = ("mean", "add", "sum", "max", "min", "mul")
+FILLS = ("mean", "sum", "max", "min", "mul")
 
 
 class GATv2Conv(nn.Module):
@@ -35,7 +35,7 @@ class GATv2Conv(nn.Module):
         dropout: probability of zeroing an attention weight in training.
         add_self_loops: add the missing self-loops (never for a rectangular adjacency).
         edge_dim: features of edge_attr; None: the layer takes no edge_attr.
-        fill_value: edge_attr of added loops: a number, a tensor [edge_dim], or the 'mean', 'add',
+        fill_value: edge_attr of added loops: a number, a tensor [edge_dim], or the 'mean', 'sum',
             'max', 'min' or 'mul' of the edges that end in the node.
         bias: False leaves b, b_l and b_r out.
         share_weights: use W_l, b_l in place of W_r, b_r.
@@ -84,8 +84,8 @@ class GATv2Conv(nn.Module):
             raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
-        if isinstance(fill_value, str) and fill_value not in FILLS:
-            raise unknown_choice("fill_value", fill_value, FILLS)
+        if isinstance(fill_value, str):
+            fill_value = chosen_reduce("fill_value", fill_value, FILLS)
         if isinstance(fill_value, Tensor) and fill_value.numel() not in (1, edge_dim):
             raise ValueError(
                 f"fill_value must have shape [edge_dim] = ({edge_dim},), got"
@@ -177,8 +177,7 @@ class GATv2Conv(nn.Module):
         """The edge_attr of the loops that were added, [E' − E, edge_dim]."""
         fill = self.fill_value
         if isinstance(fill, str):
-            reduce = "sum" if fill == "add" else fill
-            filled = ops.segment_reduce(adj.ptr, edge_attr, eid=adj.eid, reduce=reduce)
+            filled = ops.segment_reduce(adj.ptr, edge_attr, eid=adj.eid, reduce=fill)
             return filled[looped.edge_index[0, adj.num_edges :]]
         row = torch.as_tensor(fill, dtype=edge_attr.dtype, device=edge_attr.device).flatten()
         return row.expand(looped.num_edges - adj.num_edges, edge_attr.shape[1])

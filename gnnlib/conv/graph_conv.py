@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .. import ops
-from .._errors import unknown_choice
+from .._errors import chosen_reduce
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
 from ..linear import Linear
@@ -55,11 +55,9 @@ class GraphConv(nn.Module):
         bias: bool = True,
     ):
         super().__init__()
-        if aggr not in AGGREGATIONS:
-            raise unknown_choice("aggr", aggr, AGGREGATIONS)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.aggr = aggr
+        self.aggr = chosen_reduce("aggr", aggr, AGGREGATIONS)
         in_src, in_dst = in_channels if isinstance(in_channels, tuple) else (in_channels,) * 2
         self.lin_rel = Linear(in_src, out_channels, bias=bias)
         self.lin_root = Linear(in_dst, out_channels, bias=False)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import ops
-from .._errors import unknown_choice
+from .._errors import chosen_reduce
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
 from ..linear import Linear
@@ -59,11 +59,9 @@ class SAGEConv(nn.Module):
         bias: bool = True,
     ):
         super().__init__()
-        if aggr not in AGGREGATIONS:
-            raise unknown_choice("aggr", aggr, AGGREGATIONS)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.aggr = aggr
+        self.aggr = chosen_reduce("aggr", aggr, AGGREGATIONS)
         self.normalize = normalize
         in_src, in_dst = in_channels if isinstance(in_channels, tuple) else (in_channels,) * 2
         self.lin = Linear(in_src, in_src) if project else None

@@ -20,11 +20,14 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         KeyboardInterrupt: there was a Ctrl-C, and the block has ended without another error.
 
     Example:
-        >>> with deferred_interrupt() as interrupted:
-        ...     signal.raise_signal(signal.SIGINT)
-        ...     print(interrupted())
-        Traceback (most recent call last):
-        KeyboardInterrupt
+        >>> try:
+        ...     with deferred_interrupt() as interrupted:
+        ...         signal.raise_signal(signal.SIGINT)
+        ...         print(interrupted())
+        ... except KeyboardInterrupt:
+        ...     print("now")
+        True
+        now
     """
     previous = signal.getsignal(signal.SIGINT)
     asked = False

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import ops
-from .._errors import unknown_choice
+from .._errors import chosen_reduce
 from ..graph import Graph
 from ..ops.scatter import REDUCES
 
@@ -40,8 +40,8 @@ class AddSelfLoops:
     fill_value: float | Tensor | str = 1.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.fill_value, str) and self.fill_value not in REDUCES:
-            raise unknown_choice("fill_value", self.fill_value, REDUCES)
+        if isinstance(self.fill_value, str):
+            chosen_reduce("fill_value", self.fill_value, REDUCES)
 
     def __call__(self, graph: Graph) -> Graph:
         if self.attr not in graph:
@@ -59,7 +59,9 @@ class AddSelfLoops:
         """For each node without a loop, in node order, the values on its in-edges as one."""
         adj, values = graph.adj, graph[self.attr]
         floating = values if values.is_floating_point() else values.to(torch.get_default_dtype())
-        reduced = ops.segment_reduce(adj.ptr, floating, eid=adj.eid, reduce=reduce)
+        reduced = ops.segment_reduce(
+            adj.ptr, floating, eid=adj.eid, reduce=chosen_reduce("fill_value", reduce, REDUCES)
+        )
         source, destination = graph.edge_index
         without = torch.ones(graph.num_nodes, dtype=torch.bool, device=graph.device)
         without[source[source == destination]] = False

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .._errors import unknown_choice
+from .._errors import chosen_reduce
 from ..graph import Graph
 from ..ops.scatter import REDUCES
 
@@ -32,8 +32,7 @@ class ToUndirected:
     reduce: str = "sum"
 
     def __post_init__(self) -> None:
-        if self.reduce not in REDUCES:
-            raise unknown_choice("reduce", self.reduce, REDUCES)
+        chosen_reduce("reduce", self.reduce, REDUCES)
 
     def __call__(self, graph: Graph) -> Graph:
         return graph.to_undirected(self.reduce)

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,18 @@ from gnnlib.transforms import NormalizeFeatures
 from tests.cli.program import gnnlib, pairs
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _small_datasets() -> Iterator[None]:
+@contextmanager
+def small_datasets() -> Iterator[pytest.MonkeyPatch]:
     """Cora and digits are tiny here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SOURCES, "cora", Source(pairs, (NormalizeFeatures(),)))
         patch.setitem(SOURCES, "digits", Source(pairs))
+        yield patch
+
+
+@pytest.fixture(autouse=True)
+def _small_datasets() -> Iterator[None]:
+    with small_datasets():
         yield
 
 
@@ -24,9 +31,9 @@ def _empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def _trained(tmp_path_factory: pytest.TempPathFactory, _small_datasets: None) -> Path:
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
+    with small_datasets() as patch:
         patch.chdir(folder)
         for model in ("gcn", "gat"):
             done = gnnlib(f"train --dataset cora --model {model} --epochs 30 --seeds 2 --quiet")

@@ -1,7 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
 
-from gnnlib.conv import GraphConv
+from gnnlib.conv import GraphConv, MessagePassing, SAGEConv
+from gnnlib.transforms import AddSelfLoops, ToUndirected
 from tests import pyg
 from tests.conv import parity
 from tests.graphs import make_graph
@@ -90,3 +93,11 @@ def test_its_parameters_are_reset():
     after = layer.state_dict()
     assert all(not torch.equal(after[name], before[name]) for name in before if "weight" in name)
     assert "aggr='sum'" in repr(layer)
+
+
+def test_add_is_pygs_word_for_sum():
+    graph = make_graph("unsorted")
+    assert GraphConv(4, 3, aggr="add").aggr == SAGEConv(4, 3, aggr="add").aggr == "sum"
+    assert MessagePassing(["add", "max"]).reduce == ["sum", "max"]
+    for transform in (ToUndirected, partial(AddSelfLoops, "edge_weight")):
+        assert torch.equal(transform("add")(graph).edge_weight, transform("sum")(graph).edge_weight)

@@ -1,9 +1,14 @@
 """The properties that every model shares with every layer."""
 
+import warnings
+
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
+from gnnlib import Graph
 from gnnlib.models import APPNP, GAT, GCN, GIN, SGC, TAGCN, ChebNet, GraphSAGE
+from tests.graphs import random_edges
 from tests.properties import (
     CHECKS,
     Layer,
@@ -43,3 +48,24 @@ def test_a_model_passes_every_shared_check(check, name):
         # rounding, such a difference can be as small. With weights of one sign none is taken.
         layer = Layer(_gin_of_one_sign)
     check(layer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_trains_compiles_to_one_graph_for_all_sizes(name):
+    """The shared check is of evaluation; here dropout is traced."""
+    warnings.filterwarnings("ignore", ".*should not be instantiated", DeprecationWarning)
+    torch._dynamo.reset()
+    model = MODELS[name].make().train()
+    backend = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(model, fullgraph=True, dynamic=True, backend=backend)
+    compilations = []
+    for num_nodes, num_edges in ((23, 57), (31, 97), (18, 12)):
+        graph = Graph(random_edges(num_nodes, num_edges), x=torch.randn(num_nodes, 4))
+        out = compiled(graph.x, graph)
+        out.square().sum().backward()
+        assert out.shape == (num_nodes, 3) and out.isfinite().all()
+        compilations.append(backend.frame_count)
+    assert compilations[0] == compilations[-1], "compiled again for another size"
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    torch._dynamo.reset()
