@@ -49,8 +49,13 @@ class Setting:
         Raises:
             click.UsageError: it breaks them.
         """
-        plain = isinstance(value, (str, float, int, list)) or value is None
-        if not plain or isinstance(value, bool) != (self.kind is click.BOOL):
+        kind = self.kind.kind if isinstance(self.kind, Optional) else self.kind
+        fits = {
+            bool: kind is click.BOOL,
+            list: isinstance(kind, Weights),
+            type(None): isinstance(self.kind, Optional),
+        }.get(type(value), isinstance(value, (str, float, int)) and kind is not click.BOOL)
+        if not fits:
             raise click.UsageError(f"{table}.{self.name} cannot be {value!r}")
         if value is None or isinstance(value, (bool, list)):
             return tuple(value) if isinstance(value, list) else value

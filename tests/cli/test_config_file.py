@@ -68,9 +68,10 @@ def test_the_config_of_a_run_gives_the_same_run_again():
         ("[model_args]\nhiden_channels = 3", "must be one of 'hidden_channels', "),
         ("[model_args]\nhidden_channels = 3.5", "model_args.hidden_channels"),
         ("[model_args]\nhidden_channels = true", "model_args.hidden_channels cannot be True"),
+        ("[model_args]\nhidden_channels = [16]", "model_args.hidden_channels cannot be [16]"),
         ("[train]\nepochs = 0", "train.epochs: 0 is not in the range x>=1"),
         ("[train]\nlr = 'fast'", "train.lr: 'fast' is not a valid float"),
-        ("[train]\nlr = [1]", "lr must be a number"),
+        ("[train]\nlr = [1]", "train.lr cannot be [1]"),
         ("[train]\nscheduler = 'cosin'", "must be one of 'cosine', "),
         ("[train]\ncheck_finite = 'yes'", "train.check_finite cannot be 'yes'"),
         ("seeds = 0", "seeds must be how many, at least 1"),
@@ -94,3 +95,10 @@ def test_a_wrong_file_is_a_wrong_command_line(text, message):
 def test_what_is_no_json_object_is_refused(content):
     Path("config.json").write_bytes(content)
     assert gnnlib("train --config config.json").exit_code == 2
+
+
+def test_only_what_may_be_none_may_be_null():
+    Path("config.json").write_text('{"model_args": {"hidden_channels": null}}')
+    done = gnnlib("train --config config.json")
+    assert done.exit_code == 2
+    assert "model_args.hidden_channels cannot be None" in done.stderr
