@@ -37,7 +37,7 @@ test: $(VENV)/.with-test  ## the whole test suite and the examples of the docstr
 test-slow: $(VENV)/.with-test  ## the tests that take more than a few seconds each
 	$(RUN)/python -m pytest $(PYTEST_FLAGS) -m slow
 
-lint: $(VENV)/.with-test $(VENV)/.with-dev  ## formats, lint and types; changes nothing
+lint: $(VENV)/.with-test $(VENV)/.with-docs $(VENV)/.with-dev  ## formats, lint and types; changes nothing
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \

@@ -140,6 +140,19 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def check_taken(model: str, given: Mapping[str, Any]) -> None:
+    """The options of the command line that are of a model must be of this one.
+
+    Raises:
+        click.UsageError: one is not.
+    """
+    taken = RECIPES[model].parameters
+    for setting in MODEL:
+        if setting.name in given and setting.name not in taken:
+            flags = ", ".join(other.flags for other in MODEL if other.name in taken)
+            raise click.UsageError(f"{model} does not take {setting.flags}; it takes {flags}")
+
+
 def from_file(content: Mapping[str, Any], model: str) -> dict[str, Any]:
     """The settings of the tables model_args and train of a config file, checked.
 

@@ -24,7 +24,7 @@ from ..train.record import make_record
 from ..train.run_config import RunConfig, installed_version
 from ._config_file import read_config
 from ._program import Grouped, GroupedCommand, examples
-from ._settings import from_file, setting_options, usual_settings
+from ._settings import check_taken, from_file, setting_options, usual_settings
 from ._types import COUNT, RUN, Choice, DatasetName, usable_device
 
 # What a resumed run takes from the command line; all else stands in its config.
@@ -147,6 +147,7 @@ def _begun(
         for name, value in given.items()
         if name not in OF_THE_PROCESS | {"config", "run_dir", "dataset", "model", "seeds", "device"}
     }
+    check_taken(model, settings)
     try:
         recipe = RECIPES[model].override(**{**from_file(file, model), **settings})
     except (ValueError, TypeError) as error:
@@ -165,7 +166,7 @@ def _begun(
         recipe,
         seeds,
         str(device),
-        graph.num_features,
+        graph,
         num_classes,
     )
     short = Path(dataset).stem

@@ -6,8 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .._errors import unknown_choice
+from ..graph import Graph
 from .config import TrainConfig
 from .recipes import RECIPES, Recipe
+from .state import digest
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class RunConfig:
         train: the fields of TrainConfig.
         seeds: one training for each.
         device: "cpu", "cuda" or "cuda:N".
+        graph: the digest of the graph that is trained on.
         in_channels: features of a node.
         out_channels: classes.
         versions: of the packages that it was begun with.
@@ -34,6 +37,7 @@ class RunConfig:
     train: dict[str, Any]
     seeds: list[int]
     device: str
+    graph: str
     in_channels: int
     out_channels: int
     versions: dict[str, str | None]
@@ -47,7 +51,7 @@ class RunConfig:
         recipe: Recipe,
         seeds: Sequence[int],
         device: str,
-        in_channels: int,
+        graph: Graph,
         out_channels: int,
     ) -> "RunConfig":
         return cls(
@@ -58,7 +62,8 @@ class RunConfig:
             asdict(recipe.config),
             list(seeds),
             device,
-            in_channels,
+            digest(graph),
+            graph.num_features,
             out_channels,
             {name: installed_version(name) for name in ("gnnlib", "torch")},
         )

@@ -14,6 +14,7 @@ from .history import Epoch, TrainResult
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sources import SOURCES
+from .state import digest
 
 
 class SavedRun:
@@ -46,7 +47,7 @@ class SavedRun:
 
         Raises:
             ValueError: a graph with another number of features than the model takes, without x or
-                with NaN in it, or a damaged file.
+                with NaN in it, or a damaged file; without `path`, a graph that has changed since.
         """
         dataset = self.config.dataset
         transforms = SOURCES[dataset].transforms if dataset in SOURCES else ()
@@ -67,6 +68,11 @@ class SavedRun:
         check_finite("x", graph.x)
         for transform in transforms:
             graph = transform(graph)
+        if path is None and digest(graph) != self.config.graph:
+            raise ValueError(
+                f"the graph of {dataset} must be the one that the run was trained on, and has "
+                "changed since; `gnnlib predict --graph FILE` takes any graph"
+            )
         return graph
 
     def model(self) -> nn.Module:

@@ -30,9 +30,10 @@ class Source:
         return graph, dataset.num_classes
 
 
-# Words in a document are counted, and divided by how many there are.
-TRANSFORMS = dict.fromkeys(("cora", "citeseer", "pubmed"), (NormalizeFeatures(),))
+# Their x counts words; it is divided by how many there are.
+OF_DOCUMENTS = ("cora", "citeseer", "pubmed")
 
 SOURCES: dict[str, Source] = {
-    name: Source(entry.open, TRANSFORMS.get(name, ())) for name, entry in CATALOGUE.items()
+    name: Source(entry.open, (NormalizeFeatures(),) if name in OF_DOCUMENTS else ())
+    for name, entry in CATALOGUE.items()
 }

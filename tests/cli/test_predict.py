@@ -61,6 +61,20 @@ def test_a_graph_of_ones_own_goes_through_the_runs_transforms():
     assert Path("mine.csv").read_text() == Path("scaled.csv").read_text()
 
 
+def test_a_file_that_has_changed_since_the_training_is_not_taken_for_the_runs_graph():
+    graph = pairs_graph()
+    graph.save("mine.graph")
+    done = gnnlib("train --dataset mine.graph --epochs 3 --quiet")
+    assert done.exit_code == 0, done.output
+    assert gnnlib("predict runs/mine-gcn-1").exit_code == 0
+    graph.replace(x=graph.x.flip(0)).save("mine.graph")
+    for command in ("predict runs/mine-gcn-1", "plot runs/mine-gcn-1 --kind embedding"):
+        done = gnnlib(command)
+        assert done.exit_code == 1
+        assert "the graph of" in done.stderr and "has changed since" in done.stderr
+    assert gnnlib("predict runs/mine-gcn-1 --graph mine.graph").exit_code == 0
+
+
 def test_nodes_without_a_known_label_are_not_counted():
     graph = pairs_graph().replace(train_mask=None, val_mask=None, test_mask=None)
     y = graph.y.clone()

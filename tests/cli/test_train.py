@@ -159,7 +159,7 @@ def test_damaged_data_or_cache_is_an_error_even_with_no_dataset_named(error, mon
         ("--dataset coar", "dataset must be one of 'cora', "),
         ("--dataset pubmd", "dataset must be one of 'pubmed', "),
         ("--model gta", "model must be one of 'gat', "),
-        ("--model gcn --heads 8", "GCN has no setting 'heads'"),
+        ("--model gcn --heads 8", "gcn does not take --heads; it takes --hidden-channels"),
         ("--dropout 1", "--dropout"),
         ("--epochs 0", "--epochs"),
         ("--seeds 0", "--seeds"),
