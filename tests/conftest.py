@@ -7,6 +7,7 @@ import ipaddress
 import os
 import random
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ hypothesis.settings.load_profile("gnnlib")
 def pytest_configure(config: pytest.Config) -> None:
     # Here rather than in fixtures, which would not reach the examples of the docstrings.
     _block_network()
+    # A shell's background job is started with Ctrl-C ignored, and so would be all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     threads = max(1, (os.cpu_count() or 1) // workers)
     torch.set_num_threads(threads)
