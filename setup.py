@@ -177,7 +177,9 @@ def compile_one(job: Job, torch: Torch) -> None:
     stamp = f"torch {torch.version}\n{shlex.join(job.command)}\n"
     if is_fresh(job, stamp):
         return
-    print("compiling", job.title, flush=True)
+    # One string: the parts of a print mix with those of other threads.
+    sys.stdout.write(f"compiling {job.title}\n")
+    sys.stdout.flush()
     target, scratch = ROOT / job.target, ROOT / job.target.with_suffix(f".{os.getpid()}.o")
     started = time.time()
     command = [*job.command, "-MMD", "-MF", f"{scratch}.d", "-o", str(scratch)]
