@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._resolve import as_features, check_matrices, resolve
-from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
+from ._attention import attend, check_attention, checked_edge_attr
 
 
 class GATConv(nn.Module):
@@ -70,10 +70,7 @@ class GATConv(nn.Module):
         residual: bool = False,
     ):
         super().__init__()
-        if not isinstance(heads, int) or heads < 1:
-            raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_attention(heads, dropout)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.heads = heads
@@ -121,7 +118,9 @@ class GATConv(nn.Module):
         source, target = self._project(x)
         scores_src = (source * self.att_src).sum(-1)  # [num_src, H]
         scores_dst = None if target is None else (target * self.att_dst).sum(-1)  # [num_dst, H]
-        scores_edge = None if self.edge_dim is None else self._edge_scores(adj, edge_attr)
+        scores_edge = None
+        if self.edge_dim is not None:
+            scores_edge = self._edge_scores(checked_edge_attr(adj, edge_attr, self.edge_dim))
         if self.add_self_loops and adj.num_src == adj.num_dst:
             looped = adj.with_loops()
             if scores_edge is not None and looped is not adj:
@@ -137,20 +136,8 @@ class GATConv(nn.Module):
         if scores_edge is not None:
             in_order = scores_edge if adj.eid is None else ops.gather_rows(scores_edge, adj.eid)
             scores = scores + in_order
-        alpha = ops.segment_softmax(adj.ptr, F.leaky_relu(scores, self.negative_slope))
-        weight = alpha
-        if self.training and self.dropout > 0:
-            weight = ops.edge_dropout(alpha, self.dropout, eid=adj.eid)
-        out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
-        out = out.flatten(1) if self.concat else out.mean(1)
-        if self.res is not None:
-            out = out + self.res(x[1] if isinstance(x, tuple) else x)
-        out = out if self.bias is None else out + self.bias.to(out.dtype)
-        if not return_attention_weights:
-            return out
-        if adj.eid is not None:
-            alpha = torch.zeros_like(alpha).index_copy(0, adj.eid.long(), alpha)
-        return out, (adj.edge_index, alpha)
+        scores = F.leaky_relu(scores, self.negative_slope)
+        return attend(self, adj, scores, source, x, return_attention_weights)
 
     def _project(self, x: Any) -> tuple[Tensor, Tensor | None]:
         """W x as [·, H, out_channels], for sources and destinations."""
@@ -166,17 +153,8 @@ class GATConv(nn.Module):
         source = lin_src(x[0]).reshape(shape)
         return source, None if x[1] is None else lin_dst(x[1]).reshape(shape)
 
-    def _edge_scores(self, adj: Adjacency, edge_attr: Tensor | None) -> Tensor:
+    def _edge_scores(self, edge_attr: Tensor) -> Tensor:
         """a_e·W_e e[ji], [E, H], without the E × (H · out_channels) array of W_e e[ji]."""
-        if edge_attr is None:
-            raise ValueError(
-                f"edge_attr must be given: the layer was made with edge_dim={self.edge_dim}"
-            )
-        if edge_attr.dim() != 2 or edge_attr.shape[1] != self.edge_dim:
-            raise ValueError(
-                f"edge_attr must have shape [num_edges, edge_dim] = ({adj.num_edges},"
-                f" {self.edge_dim}), got {tuple(edge_attr.shape)}"
-            )
         weight = self.lin_edge.weight.reshape(self.heads, self.out_channels, -1)
         return F.linear(edge_attr, (weight * self.att_edge.reshape(self.heads, -1, 1)).sum(1))
 

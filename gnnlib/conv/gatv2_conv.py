@@ -12,6 +12,7 @@ from .._per_edge import per_edge
 from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
+from ._attention import attend, check_attention, checked_edge_attr
 
 FILLS = ("mean", "sum", "max", "min", "mul")
 
@@ -80,10 +81,7 @@ class GATv2Conv(nn.Module):
         residual: bool = False,
     ):
         super().__init__()
-        if not isinstance(heads, int) or heads < 1:
-            raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_attention(heads, dropout)
         if isinstance(fill_value, str):
             fill_value = chosen_reduce("fill_value", fill_value, FILLS)
         if isinstance(fill_value, Tensor) and fill_value.numel() not in (1, edge_dim):
@@ -129,7 +127,8 @@ class GATv2Conv(nn.Module):
         if self.edge_dim is None and edge_attr is not None:
             raise TypeError("edge_attr needs a layer made for it: GATv2Conv(…, edge_dim=…)")
         adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
-        edge_attr = None if self.edge_dim is None else self._checked(adj, edge_attr)
+        edge_dim = self.edge_dim
+        edge_attr = None if edge_dim is None else checked_edge_attr(adj, edge_attr, edge_dim)
         source, target = self._project(x)
         if self.add_self_loops and adj.num_src == adj.num_dst:
             looped = adj.with_loops()
@@ -137,20 +136,7 @@ class GATv2Conv(nn.Module):
                 edge_attr = torch.cat([edge_attr, self._loop_attr(adj, looped, edge_attr)])
             adj = looped
         scores = per_edge(self, _scores, adj, src=source, dst=target, edge=edge_attr)
-        alpha = ops.segment_softmax(adj.ptr, scores)  # [E, H], in CSR order
-        weight = alpha
-        if self.training and self.dropout > 0:
-            weight = ops.edge_dropout(alpha, self.dropout, eid=adj.eid)
-        out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
-        out = out.flatten(1) if self.concat else out.mean(1)
-        if self.res is not None:
-            out = out + self.res(x[1] if isinstance(x, tuple) else x)
-        out = out if self.bias is None else out + self.bias.to(out.dtype)
-        if not return_attention_weights:
-            return out
-        if adj.eid is not None:
-            alpha = torch.zeros_like(alpha).index_copy(0, adj.eid.long(), alpha)
-        return out, (adj.edge_index, alpha)
+        return attend(self, adj, scores, source, x, return_attention_weights)
 
     def _project(self, x: Any) -> tuple[Tensor, Tensor]:
         """W_l x[j] + b_l and W_r x[i] + b_r, as [·, H, out_channels]."""
@@ -160,18 +146,6 @@ class GATv2Conv(nn.Module):
         if self.share_weights and target is source:
             return rows, rows
         return rows, self.lin_r(target).reshape(shape)
-
-    def _checked(self, adj: Adjacency, edge_attr: Tensor | None) -> Tensor:
-        if edge_attr is None:
-            raise ValueError(
-                f"edge_attr must be given: the layer was made with edge_dim={self.edge_dim}"
-            )
-        if edge_attr.dim() != 2 or edge_attr.shape[1] != self.edge_dim:
-            raise ValueError(
-                f"edge_attr must have shape [num_edges, edge_dim] = ({adj.num_edges},"
-                f" {self.edge_dim}), got {tuple(edge_attr.shape)}"
-            )
-        return edge_attr
 
     def _loop_attr(self, adj: Adjacency, looped: Adjacency, edge_attr: Tensor) -> Tensor:
         """The edge_attr of the loops that were added, [E' − E, edge_dim]."""

@@ -10,6 +10,7 @@ from .._errors import chosen_reduce
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
 from ..linear import Linear
+from ._norm import linear_first
 
 AGGREGATIONS = ("mean", "sum", "max", "min")
 
@@ -79,12 +80,12 @@ class SAGEConv(nn.Module):
         if self.lin is not None:
             source = self.lin(source).relu()
         linear = self.aggr in ("mean", "sum")
-        sparse = isinstance(source, SparseFeatures)
-        if linear and (sparse or self.lin_l.in_features > self.lin_l.out_features):
+        if linear and linear_first(source, self.lin_l):
             out = self._aggregate(adj, self.lin_l.without_bias(source))
             out = out if self.lin_l.bias is None else out + self.lin_l.bias.to(out.dtype)
         else:
-            out = self.lin_l(self._aggregate(adj, source.to_dense() if sparse else source))
+            rows = source.to_dense() if isinstance(source, SparseFeatures) else source
+            out = self.lin_l(self._aggregate(adj, rows))
         if self.lin_r is not None and target is not None:
             out = out + self.lin_r(target)
         return F.normalize(out, dim=-1) if self.normalize else out
