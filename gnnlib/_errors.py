@@ -31,3 +31,13 @@ def chosen_reduce(argument: str, value: str, choices: Iterable[str]) -> str:
     if name not in choices:
         raise unknown_choice(argument, value, choices)
     return name
+
+
+def check_dropout(dropout: float) -> None:
+    """The door of a dropout probability.
+
+    Raises:
+        ValueError: it is outside [0, 1).
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import ops
+from .._errors import check_dropout
 from ..adjacency import Adjacency
 
 
@@ -13,8 +14,7 @@ def check_attention(heads: object, dropout: float) -> None:
     """The door of an attention conv's options."""
     if not isinstance(heads, int) or heads < 1:
         raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+    check_dropout(dropout)
 
 
 def checked_edge_attr(adj: Adjacency, edge_attr: Tensor | None, edge_dim: int) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
+from .._errors import check_dropout
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
 from ._norm import check_count, gcn_norm, hop
@@ -54,8 +55,7 @@ class APPNP(nn.Module):
         check_count("K", K, least=0)
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha must be in [0, 1], got {alpha}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_dropout(dropout)
         self.K = K
         self.alpha = alpha
         self.dropout = dropout

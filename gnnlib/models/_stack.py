@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._errors import unknown_choice
+from .._errors import check_dropout, unknown_choice
 from .._resolve import as_features
 from ..features import SparseFeatures, dropout
 from ..graph import Graph
@@ -83,12 +83,6 @@ class Stack(nn.Module):
         for module in (*self.convs, self.jk, self.lin):
             if module is not None:
                 module.reset_parameters()  # pyright: ignore[reportCallIssue]
-
-
-def check_dropout(dropout: float) -> None:
-    """The door of a dropout probability."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
 
 
 def layer_widths(

@@ -4,11 +4,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import conv
+from .._errors import check_dropout
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures, dropout
 from ..graph import Graph
 from ..linear import Linear
-from ._stack import check_dropout, layer_widths
+from ._stack import layer_widths
 
 
 class APPNP(nn.Module):
