@@ -113,7 +113,7 @@ children = []
 for _ in range(8):
     child = os.fork()
     if child == 0:
-        os.write(1, b"ready\n")  # one write: print makes two where Python is unbuffered
+        os.write(1, b"ready\\n")  # one write: print makes two where Python is unbuffered
         code = 1
         try:
             work()
