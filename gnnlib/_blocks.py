@@ -19,6 +19,7 @@ from . import ops
 from ._capture import Outside, leaf_of, sees_all, writable
 from ._memo import is_tracing
 from .adjacency import Adjacency
+from .ops._apply import visible
 from .ops._dtypes import accumulate_dtype
 
 SPLITTABLE = ("sum", "mean", "max", "min", "mul")
@@ -283,6 +284,7 @@ class _Saved(NamedTuple):
     captured: list[Tensor]  # the very objects that the user's code takes
 
 
+@visible
 class _Blocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx, saved: _Saved, results: list[Tensor], *tensors: Tensor):

@@ -1,17 +1,19 @@
-"""What a message takes from outside: the tensors with gradient that are none of its arguments.
+"""What a function takes from outside: the tensors with gradient that are none of its arguments.
 
-A message is run again in the backward pass, and the gradients of such tensors, parameters above
-all, must come out of it too.
+A message, and the map of a fixed point, are differentiated in a backward pass of their own, and the
+gradients of such tensors, parameters above all, must come out of it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+_active: list[Outside] = []
 
 
 class Outside(TorchFunctionMode):
@@ -39,6 +41,36 @@ class Outside(TorchFunctionMode):
     @property
     def tensors(self) -> list[Tensor]:
         return [tensor for tensor, _ in self.pairs.values()]
+
+    @property
+    def stand_ins(self) -> list[Tensor]:
+        return [stand_in for _, stand_in in self.pairs.values()]
+
+    def __enter__(self):
+        _active.append(self)
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        _active.remove(self)
+        return super().__exit__(*exception)
+
+    def explains(self, result: Tensor, known: Iterable[Tensor] = ()) -> bool:
+        """Whether the graph of `result` begins in stand-ins and `known` leaves alone.
+
+        What goes to a user's autograd.Function is not seen, so it need not.
+        """
+        leaves = {id(t) for t in known} | self.inside
+        pending, seen = [result.grad_fn], set()
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            leaf = getattr(node, "variable", None)
+            if (id(leaf) not in leaves) if leaf is not None else (node._sequence_nr() < self.start):
+                return False
+            pending += [following for following, _ in node.next_functions]
+        return True
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return func(*self._swap(args), **self._swap(kwargs or {}))
@@ -73,22 +105,14 @@ def sees_all(message: Callable[[list[Tensor]], Tensor], edges: list[Tensor]) -> 
     outside = Outside()
     with outside:
         result = message(writable(edges))
-    known = {id(t) for t in edges} | outside.inside
-    pending, seen = [result.grad_fn], set()
-    while pending:
-        node = pending.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if (id(leaf) not in known) if leaf is not None else (node._sequence_nr() < outside.start):
-            return False
-        pending += [following for following, _ in node.next_functions]
-    return True
+    return outside.explains(result, edges)
 
 
 def leaf_of(tensor: Tensor) -> Tensor:
-    return tensor.detach().requires_grad_()
+    leaf = tensor.detach().requires_grad_()
+    for outside in _active:  # one that looks on from further out must not take it for a parameter
+        outside.inside.add(id(leaf))
+    return leaf
 
 
 def writable(edges: list[Tensor]) -> list[Any]:

@@ -16,13 +16,14 @@ USES = """
     _errors:
     _memo:
     _pytree:
+    _capture:
     ops:              _errors _memo
     _validate:        ops
     adjacency:        _validate _pytree
     features:         adjacency
-    fixed_point:      ops
+    fixed_point:      ops _capture
     graph:            adjacency features
-    message_passing:  graph
+    message_passing:  graph _capture
     conv:             message_passing fixed_point
     norm:             graph
     pool:             graph
@@ -43,10 +44,10 @@ FAMILY = {
     file: family
     for family, files in {
         "ops": "_extension",
-        "adjacency": "_convert",
+        "adjacency": "_convert _longest_path _ranges",
         "features": "_concat",
         "graph": "_convertible _dgl _levels _networkx _pyg _save _structure _torch_sparse batch",
-        "message_passing": "_resolve _lazy _blocks _capture _per_edge linear",
+        "message_passing": "_resolve _lazy _blocks _per_edge linear",
     }.items()
     for file in files.split()
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch.overrides import handle_torch_function
 
 
 def form(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
@@ -27,4 +28,18 @@ def _eager(function: type[torch.autograd.Function]) -> type[torch.autograd.Funct
         return output
 
     members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
-    return type(function.__name__, (torch.autograd.Function,), members)
+    return visible(type(function.__name__, (torch.autograd.Function,), members))
+
+
+def visible(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    """The Function, its calls seen by the torch-function modes, as those of torch's own functions
+    are: what a message or an iteration takes from outside is found by such a mode."""
+    apply = function.apply
+
+    def seen(*args: Any) -> Any:
+        if torch._C._len_torch_function_stack() > 0:
+            return handle_torch_function(apply, (), *args)
+        return apply(*args)
+
+    function.apply = staticmethod(seen)  # pyright: ignore[reportAttributeAccessIssue]
+    return function

@@ -1,0 +1,200 @@
+"""The gradient of a fixed point by the implicit function theorem, to any order."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .._capture import Outside, leaf_of
+from ._iterate import Map, iterate
+from ._space import Space
+from .anderson import Anderson
+from .backward import Implicit
+from .failure import OnFail, tell_backward
+from .gmres import gmres
+from .lipschitz import Lipschitz
+from .picard import Picard
+from .report import BackwardReport, Report
+from .stop import Stop
+
+FAST = 0.6  # a rate at which plain steps need no help
+
+
+def attach(
+    fn: Map,
+    z: Tensor,
+    space: Space,
+    backward: Implicit,
+    tol: float,
+    on_fail: OnFail,
+    nilpotent: int | None,
+    report: Report,
+) -> Tensor:
+    """f(z) at a solved z, with the gradient of the fixed point.
+
+    One evaluation of f is kept. What it depends on is found while it runs, so parameters and
+    captured tensors need not be named.
+    """
+    adjoint = _Adjoint(fn, space, backward, tol, on_fail, nilpotent, report)
+    outside = Outside()
+    with torch.enable_grad(), outside:
+        start = leaf_of(z)
+        adjoint.out = fn(start)
+    if outside.explains(adjoint.out, [start]):
+        adjoint.start, adjoint.outside = start, outside
+        adjoint.versions = [t._version for t in outside.tensors]
+        if not outside.tensors:
+            return adjoint.out.detach()
+        return _Implicit.apply(adjoint, *outside.tensors)
+    with torch.enable_grad():
+        adjoint.start = _Start.apply(z, z.new_zeros(0).requires_grad_())
+        adjoint.out = fn(adjoint.start)
+    return _Through.apply(adjoint, adjoint.out)
+
+
+class _Implicit(torch.autograd.Function):
+    """f(z) as a function of what f takes from outside. That is not saved once more: f holds it."""
+
+    @staticmethod
+    def forward(ctx, adjoint, *taken):
+        result = adjoint.out.detach()
+        ctx.adjoint = adjoint
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, v):
+        wanted = [n for n, want in enumerate(ctx.needs_input_grad[1:]) if want]
+        if torch.is_grad_enabled():
+            found = ctx.adjoint.differentiable(ctx.saved_tensors[0], wanted, v)
+        else:
+            found = ctx.adjoint.first_order(wanted, v)
+        grads: list[Tensor | None] = [None] * (len(ctx.needs_input_grad) - 1)
+        for n, grad in zip(wanted, found, strict=True):
+            grads[n] = grad
+        return None, *grads
+
+
+class _Start(torch.autograd.Function):
+    """z as the beginning of a graph of its own that no gradient leaves: a leaf would keep one."""
+
+    @staticmethod
+    def forward(ctx, z, anchor):
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return None, None
+
+
+class _Through(torch.autograd.Function):
+    """The identity on f(z), whose backward turns v into u = v + Jᵀu. For an f that hands tensors
+    to an autograd.Function of the user's, where what it takes from outside is not seen."""
+
+    @staticmethod
+    def forward(ctx, adjoint, out):
+        ctx.adjoint = adjoint
+        return out.view_as(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, v):
+        return None, ctx.adjoint.solve(v)
+
+
+class _Adjoint:
+    """The linear system of one solve's gradient."""
+
+    out: Tensor  # f at the fixed point, as a function of `start` and of the stand-ins
+    start: Tensor
+    outside: Outside
+    versions: list[int]  # of the tensors from outside, when they were taken
+
+    def __init__(
+        self,
+        fn: Map,
+        space: Space,
+        backward: Implicit,
+        tol: float,
+        on_fail: OnFail,
+        nilpotent: int | None,
+        report: Any,
+    ):
+        self.fn = fn
+        self.space = space
+        self.backward = backward
+        self.tol = tol
+        self.on_fail: OnFail = on_fail
+        self.nilpotent = nilpotent
+        self.report = report
+
+    def first_order(self, wanted: list[int], v: Tensor) -> Sequence[Tensor | None]:
+        """The gradients of the tensors that f takes from outside, those of the wanted numbers."""
+        stand_ins = [self.outside.stand_ins[n] for n in wanted]
+        u = self.solve(v)
+        return torch.autograd.grad(self.out, stand_ins, u, retain_graph=True, allow_unused=True)
+
+    def differentiable(self, z: Tensor, wanted: list[int], v: Tensor) -> Sequence[Tensor | None]:
+        """The same as a function of v, of the fixed point z and of all that f depends on.
+
+        u is the fixed point of u ↦ v + J(z)ᵀu, with the implicit gradient in its turn.
+        """
+        taken = self.outside.tensors
+        if self.versions != [t._version for t in taken]:
+            raise RuntimeError("a tensor that f depends on was changed in place before backward")
+        views = [t.view_as(t) for t in taken]  # where the gradients end, as at the stand-ins
+        here = z.view_as(z)
+        with Outside([*taken, here], [*views, here]):
+            out = self.fn(here)
+
+        def adjoint(u: Tensor) -> Tensor:
+            here = z.view_as(z)
+            return v + torch.autograd.grad(self.fn(here), here, u, create_graph=True)[0]
+
+        u = attach(
+            adjoint, self.solve(v.detach()), self.space, self.backward, self.tol, self.on_fail,
+            self.nilpotent, self.report,
+        )  # fmt: skip
+        chosen = [views[n] for n in wanted]
+        return torch.autograd.grad(out, chosen, u, create_graph=True, allow_unused=True)
+
+    def solve(self, v: Tensor) -> Tensor:
+        def product(u: Tensor) -> Tensor:
+            return torch.autograd.grad(self.out, self.start, u, retain_graph=True)[0]
+
+        return self._solve(product, v)
+
+    @torch.no_grad()
+    def _solve(self, product: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
+        method, tol = self.backward, self.tol
+        chosen = method.solver
+        if chosen == "gmres" and self._plain_is_fast():
+            chosen = "picard"
+        if chosen == "gmres":
+            u, done = gmres(product, v, self.space, tol, method.max_iter, method.restart)
+        else:
+            u, done = self._iterate(chosen, product, v)
+        self.report.backward = done
+        tell_backward(done, tol, self.on_fail)
+        return u
+
+    def _plain_is_fast(self) -> bool:
+        if self.nilpotent is not None:
+            return True
+        rate = self.report.rate
+        return bool(rate.numel()) and bool((rate < FAST).all())
+
+    def _iterate(
+        self, chosen: str, product: Callable[[Tensor], Tensor], v: Tensor
+    ) -> tuple[Tensor, BackwardReport]:
+        solver = Picard() if chosen == "picard" else Anderson()
+        stop = Stop(self.tol, max_iter=self.backward.max_iter)
+        _, u, report = iterate(
+            lambda u: v + product(u), v, self.space, solver, stop, Lipschitz(None),
+            nilpotent=self.nilpotent,
+        )  # fmt: skip
+        return u, BackwardReport(
+            chosen, report.iterations, report.residual, report.converged, report.history
+        )
