@@ -49,13 +49,14 @@ def iterate(
         residual = None
         exact = nilpotent is not None and step >= nilpotent and steps.plain is True
         if step % stop.check_every == 0 or step >= limit or exact:
-            residual, size = measure(stop.kind, space, diff, fz, lipschitz).cpu()
-            ledger.look(step, residual, size, steps.plain, exact)
+            numbers = measure(stop.kind, space, diff, fz, lipschitz).cpu()
+            residual = numbers[0]
+            ledger.look(step, numbers, steps.plain, exact)
             if step >= limit or not ledger.running.any():
                 break
         after = steps.next(z, fz, diff, residual)
         if space.ptr is not None and not (running := ledger.running[ledger.ids]).all():
-            on = running.to(z.device)
+            on = torch.from_numpy(running).to(z.device)
             after = torch.where(space.spread(on).unsqueeze(1), after, z)
             if narrow is not None and residual is not None:
                 kept = on.nonzero().squeeze(1)
@@ -65,7 +66,8 @@ def iterate(
                     full.rows = full.rows[rows]
                     ledger.ids = ledger.ids[running]
                     steps.keep(smaller, kept, rows)
-                    space, fn, after = smaller, narrow(ledger.ids.to(z.device)), after[rows]
+                    ids = torch.from_numpy(ledger.ids).to(z.device)
+                    space, fn, after = smaller, narrow(ids), after[rows]
         z = after
     report = ledger.report(steps.name, lipschitz)
     if full is not None:

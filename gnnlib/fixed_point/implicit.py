@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .._capture import Outside, leaf_of
 from ._iterate import Map, iterate
@@ -99,8 +98,12 @@ class _Through(torch.autograd.Function):
         return out.view_as(out)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, v):
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "no second derivative (create_graph=True) through a map that hands tensors to an "
+                "autograd.Function: write it with torch's operations"
+            )
         return None, ctx.adjoint.solve(v)
 
 
