@@ -35,8 +35,9 @@ def iterate(
     for some of the problems alone, the frozen ones are also no longer computed.
     """
     tol = stop.tolerance(z0.dtype)
-    ledger = Ledger(space.num_problems, tol, may_diverge=nilpotent is None)
-    steps = solver.start(Problem(space, tol, nilpotent is not None))
+    # What is sure to arrive may grow on its way, as may what an accelerated step disturbs.
+    ledger = Ledger(space.num_problems, tol, nilpotent is None and not lipschitz.certified)
+    steps = solver.start(Problem(space, tol, nilpotent is not None or stop.kind == "node"))
     limit = stop.max_iter if nilpotent is None else max(stop.max_iter, nilpotent)
     full: _Full | None = None
     z, step = z0, 0

@@ -14,7 +14,7 @@ class Problem:
 
     space: Space
     tol: float
-    nilpotent: bool  # plain steps are exact after finitely many
+    plain: bool  # plain steps are the way: exact after finitely many, or each row counts
 
 
 class Steps(Protocol):

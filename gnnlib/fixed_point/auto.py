@@ -21,7 +21,8 @@ class Auto:
     After five steps z ← f(z) the rate ρ at which the residual shrinks predicts that
     log(tol / residual) / log(ρ) more are needed. Where that is more than about 25, the problem goes
     on with `Anderson()`; it is asked again at each later look. Where finitely many plain steps are
-    exact (`nilpotent`), they are taken.
+    exact (`nilpotent`), they are taken; so they are by Stop(kind="node"): Anderson's mix fits the
+    large rows, and disturbs those far away that are yet to be reached.
 
     Example:
         >>> from gnnlib.fixed_point import solve
@@ -38,7 +39,7 @@ class AutoSteps:
     def __init__(self, problem: Problem):
         self.space = problem.space
         self.tol = problem.tol
-        self.plain_only = problem.nilpotent
+        self.plain_only = problem.plain
         self.mixes: Tensor | None = None  # [B], where Anderson has taken over (CPU)
         self.anderson = AndersonSteps(Anderson(), problem.space)
         self.seen: list[tuple[int, Tensor]] = []  # the last looks: step, residual
