@@ -9,20 +9,16 @@ from ._checks import check_count, check_positive
 from ._space import Space
 from ._steps import Problem
 
-# Relative to the largest squared residual in memory: an absolute one would outweigh the residuals
-# of small problems, and those of the adjoints of mean losses always are.
-RIDGE = 1e-10
-
-
 @dataclass(frozen=True)
 class Anderson:
     """Steps to the mix of the last m states whose residuals cancel best (Anderson mixing).
 
-    z ← Σᵢ αᵢ (zᵢ + β (f(zᵢ) − zᵢ)),  α = argmin ‖Σᵢ αᵢ (f(zᵢ) − zᵢ)‖² + λ‖α‖²,  Σᵢ αᵢ = 1
+    z ← Σᵢ αᵢ (zᵢ + β rᵢ),  rᵢ = f(zᵢ) − zᵢ,  α = argmin ‖Σᵢ αᵢ rᵢ‖² + λ Σᵢ αᵢ² ‖rᵢ‖²,  Σᵢ αᵢ = 1
 
-    where β is `damping` and λ is tiny and relative to the largest ‖f(zᵢ) − zᵢ‖². Each problem of a
-    batch has coefficients of its own. A problem whose residual grows beyond `restart` times its
-    best forgets its states.
+    where β is `damping` and λ = 8 eps, the rounding error of <rᵢ, rⱼ> / (‖rᵢ‖ ‖rⱼ‖): relative,
+    since an absolute one would outweigh the residuals of small problems, and those of the adjoints
+    of mean losses always are. Each problem of a batch has coefficients of its own. A problem whose
+    residual grows beyond `restart` times its best forgets its states.
 
     Args:
         m: states that are remembered.
@@ -78,7 +74,8 @@ class AndersonSteps:
         known[:, slot] = True
         if used == 1:
             return fz if self.settings.damping == 1 else z.lerp(fz, self.settings.damping)
-        alpha = _mixture(gram[:, :used, :used], known[:, :used], slot).to(fz.dtype)
+        ridge = 8 * torch.finfo(fz.dtype).eps
+        alpha = _mixture(gram[:, :used, :used], known[:, :used], slot, ridge).to(fz.dtype)
         mixed = self.space.combine(alpha, states[:used])
         if self.settings.damping < 1:
             back = self.space.combine(alpha, diffs[:used])
@@ -113,15 +110,15 @@ class AndersonSteps:
             self.best = self.best[problems]
 
 
-def _mixture(gram: Tensor, known: Tensor, latest: int) -> Tensor:
+def _mixture(gram: Tensor, known: Tensor, latest: int, ridge: float) -> Tensor:
     """α of each problem, [B, m]; 0 at the states it has forgotten."""
-    diagonal = torch.where(known, gram.diagonal(dim1=1, dim2=2), 0)
-    scale = diagonal.amax(1)[:, None, None]
-    both = known.unsqueeze(1) & known.unsqueeze(2)
+    size = torch.where(known, gram.diagonal(dim1=1, dim2=2), 0).sqrt()
+    inverse = torch.where(size > 0, 1 / size, 0)
     eye = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
-    # Relative to the scale, so that numbers near the ends of the range make no difference.
-    matrix = torch.where(both & (scale > 0), gram / scale, eye) + RIDGE * eye
-    alpha = torch.linalg.solve_ex(matrix, known.to(gram.dtype))[0]
+    matrix = gram * inverse.unsqueeze(1) * inverse.unsqueeze(2) + ridge * eye
+    # One right side for all sizes: what counts is the proportion of the coefficients.
+    right = inverse / inverse.amax(1, keepdim=True)
+    alpha = inverse * torch.linalg.solve_ex(matrix, right)[0]
     alpha = alpha / alpha.sum(1, keepdim=True)
-    # All residuals 0, or not finite: a plain step.
+    # A residual of 0, or one that is not finite: a plain step.
     return torch.where(torch.isfinite(alpha).all(1, keepdim=True), alpha, eye[latest])
