@@ -9,8 +9,9 @@ import click
 from .._errors import unknown_choice
 from ..train import RECIPES, Recipe, TrainConfig
 from ..train.config import PRECISIONS, SCHEDULERS
+from ..train.loss import LOSSES
 from ._program import Grouped
-from ._types import COUNT, PROBABILITY, Choice, Optional, Weights
+from ._types import COUNT, FRACTION, POSITIVE, PROBABILITY, Choice, Optional, Weights
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Setting:
 
 JK = Choice(["cat", "max", "lstm"])
 LAPLACIANS = Choice(["sym", "rw"])
-AGGREGATIONS = Choice(["mean", "sum", "max", "min"])
+AGGREGATIONS = Choice(["mean", "sum", "max", "min", "sym", "attention"])
+TRANSITIONS = Choice(["linear", "mlp"])
+CONTRACTIONS = Choice(["spectral", "inf_projection", "penalty"])
 
 # Those that no model takes are not offered. `v2` is no option: gatv2 is a model of its own.
 MODEL = [
@@ -84,6 +87,13 @@ MODEL = [
     Setting("aggr", "--aggr", AGGREGATIONS, "How neighbours are aggregated."),
     Setting("train_eps", "--train-eps/--fixed-eps", click.BOOL, "Learn the weight of a node."),
     Setting("jk", "--jk", Optional(JK), "Jumping knowledge."),
+    Setting("kappa", "--kappa", FRACTION, "Bound on the transition's contraction.", "K"),
+    Setting(
+        "state_channels", "--state-channels", Optional(COUNT), "Features of the state.", "N|none"
+    ),
+    Setting("transition", "--transition", TRANSITIONS, "Form of the transition."),
+    Setting("contraction", "--contraction", CONTRACTIONS, "What keeps the bound kappa."),
+    Setting("tol", "--tol", POSITIVE, "Relative residual to reach.", "TOL"),
 ]
 TRAINING = [
     Setting("epochs", "--epochs", COUNT, "The most epochs to train.", "N"),
@@ -91,6 +101,9 @@ TRAINING = [
         "patience", "--patience", Optional(COUNT), "Stop after N epochs without progress.", "N|none"
     ),
     Setting("lr", "--lr", click.FLOAT, "Learning rate of Adam.", "RATE"),
+    Setting(
+        "transition_lr", "--transition-lr", click.FLOAT, "Times --lr, inside a fixed point.", "F"
+    ),
     Setting("weight_decay", "--weight-decay", click.FLOAT, "L2 penalty.", "L2"),
     Setting(
         "decay_layers", "--decay-layers", Optional(COUNT), "Of the first N layers only.", "N|none"
@@ -109,6 +122,7 @@ TRAINING = [
         "Largest norm of a gradient.",
         "NORM|none",
     ),
+    Setting("loss", "--loss", Choice(LOSSES), "What is made small; mse: quadratic."),
     Setting(
         "class_weights",
         "--class-weights",

@@ -15,7 +15,7 @@ from ..train.saved_run import SavedRun
 from ._program import examples
 from ._types import FILE, RUN, Choice
 
-KINDS = ["curves", "confusion", "embedding", "attention"]
+KINDS = ["curves", "convergence", "confusion", "embedding", "attention"]
 ENDINGS = (".png", ".svg", ".pdf")
 
 
@@ -24,11 +24,14 @@ ENDINGS = (".png", ".svg", ".pdf")
         "gnnlib plot runs/cora-gcn-1",
         "gnnlib plot runs/cora-gcn-1 --kind embedding --method pca --output nodes.svg",
         "gnnlib plot runs/cora-gat-1 --kind attention --node 42",
+        "gnnlib plot runs/cora-gnn-1 --kind convergence",
     )
 )
 @click.argument("run", type=RUN)
 @click.option(
-    "--kind", type=Choice(KINDS), default="curves", show_default=True, help="What to draw."
+    "--kind",
+    type=Choice(KINDS),
+    help="What to draw.  [default: curves and, for models with fixed points, convergence]",
 )
 @click.option(
     "--method",
@@ -59,38 +62,53 @@ ENDINGS = (".png", ".svg", ".pdf")
     help="A PNG, SVG or PDF file.  [default: RUN/KIND.png]",
 )
 def plot(
-    run: Path, kind: str, method: str, node: int | None, layer: int, output: Path | None
+    run: Path, kind: str | None, method: str, node: int | None, layer: int, output: Path | None
 ) -> None:
     """Draw a picture of a RUN.
 
     \b
-    curves      loss and accuracy over the epochs, of all seeds
-    confusion   which classes are taken for which, on the test nodes
-    embedding   the last hidden layer in the plane, by t-SNE or PCA
-    attention   the weights of a node's neighbours (gat and its like)
+    curves       loss and accuracy over the epochs, of all seeds
+    convergence  residual against iteration (gnn and its like)
+    confusion    which classes are taken for which, on the test nodes
+    embedding    the last hidden layer in the plane, by t-SNE or PCA
+    attention    the weights of a node's neighbours (gat and its like)
 
-    All but the curves are of the seed that was best on the validation nodes.
+    All but the curves are of the seed that was best on the validation nodes. With
+    --output and without --kind, the curves alone are drawn.
     """
-    output = output or run / f"{kind}.png"
-    if output.suffix not in ENDINGS:
+    if output is not None and output.suffix not in ENDINGS:
         raise click.UsageError(f"--output must end in {', '.join(ENDINGS)}; got {str(output)!r}")
     saved = SavedRun(run)
+    kinds = [kind or "curves"]
+    if kind is None and output is None and saved.folder.result()["converged"] is not None:
+        kinds.append("convergence")
+    for kind in kinds:
+        path = output or run / f"{kind}.png"
+        _draw(saved, kind, method, node, layer, path)
+        click.echo(path)
+
+
+def _draw(
+    saved: SavedRun, kind: str, method: str, node: int | None, layer: int, path: Path
+) -> None:
     title = headline(saved.folder.result())
     if kind == "curves":
-        pictures.curves(saved.results(), title, output)
+        pictures.curves(saved.results(), title, path)
+        return
+    model, graph = saved.model(), saved.graph()
+    if kind == "convergence":
+        reports = probe.fixed_point_reports(model, graph, saved.config.recipe.config.loss)
+        pictures.convergence(reports, saved.results(), title, path)
+    elif kind == "confusion":
+        scores = probe.predict(model, graph)[graph.test_mask]
+        y = graph.y[graph.test_mask]
+        pictures.confusion(scores, y, saved.config.out_channels, title, path)
+    elif kind == "embedding":
+        h = probe.hidden_features(model, graph)
+        pictures.embedding(_dense(h), graph.y, method, title, path)
     else:
-        model, graph = saved.model(), saved.graph()
-        if kind == "confusion":
-            scores = probe.predict(model, graph)[graph.test_mask]
-            y = graph.y[graph.test_mask]
-            pictures.confusion(scores, y, saved.config.out_channels, title, output)
-        elif kind == "embedding":
-            h = probe.hidden_features(model, graph)
-            pictures.embedding(_dense(h), graph.y, method, title, output)
-        else:
-            edges, alpha = probe.attention_weights(model, graph, layer)
-            pictures.attention(edges, alpha, _node(node, graph), graph.y, title, output)
-    click.echo(output)
+        edges, alpha = probe.attention_weights(model, graph, layer)
+        pictures.attention(edges, alpha, _node(node, graph), graph.y, title, path)
 
 
 def _dense(h) -> Tensor:

@@ -3,8 +3,9 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,7 @@ def _train(
 ) -> None:
     recipe: Recipe = run.recipe
     with ExitStack() as stack:
+        stack.enter_context(_warnings_said(say))
         display = stack.enter_context(_display(run.seeds, recipe.config.epochs, quiet))
         board = stack.enter_context(_Boards(folder.path / "tensorboard", tensorboard))
 
@@ -249,6 +251,14 @@ def _train(
     record = make_record(dataset, run.model, run.seeds, outcome.results, str(folder.path))
     _picture(outcome.results, headline(record), folder.path / "curves.png", say)
     folder.finish({**record, "best_seed": outcome.best_seed}, run.seeds, outcome)
+
+
+@contextmanager
+def _warnings_said(say: Callable[[str], None]) -> Iterator[None]:
+    """A warning is one line."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
+        yield
 
 
 class _Boards:

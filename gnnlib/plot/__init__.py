@@ -2,5 +2,6 @@
 
 from .attention import attention as attention
 from .confusion import confusion as confusion
+from .convergence import convergence as convergence
 from .curves import curves as curves
 from .embedding import embedding as embedding

@@ -47,7 +47,7 @@ def curves(
         axes.set_xlabel("epoch", color=INK)
         axes.grid(axis="y", color=FAINT)
         axes.margins(x=0.01)
-    dress(loss, "Loss (cross-entropy)")
+    dress(loss, "Loss")
     loss.set_ylim(bottom=0)
     dress(accuracy, "Accuracy (percent)")
     accuracy.set_ylim(0, 102)

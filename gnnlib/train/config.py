@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, Literal
 
 from .._errors import unknown_choice
+from .loss import LOSSES
 
 SCHEDULERS = ("cosine", "step", "plateau")
 PRECISIONS = ("bf16",)
@@ -20,6 +21,9 @@ class TrainConfig:
     Args:
         epochs: the most epochs to run.
         lr: Adam's learning rate at the start.
+        transition_lr: what `lr` is multiplied by for the parameters in the model's
+            `transition_parameters()`, if it has such a method: those inside a fixed point, where
+            a small step moves the result far. 0 leaves them as they are.
         weight_decay: L2 penalty, added to the gradient.
         decay_layers: apply it to the first so many layers of `model.convs` only, as the GCN paper
             does with 1; None applies it to every parameter.
@@ -32,6 +36,9 @@ class TrainConfig:
         scheduler_epochs: see `scheduler`.
         scheduler_factor: see `scheduler`.
         grad_clip: scale the gradient of all parameters together down to this 2-norm; None: never.
+        loss: "cross_entropy", or "mse": the quadratic loss Σ (t − o)² over the classes, its target
+            t 1 for the node's class and 0 for the others, of "The Graph Neural Network Model"
+            (Scarselli et al., IEEE TNN 2009). Both are averaged over the nodes.
         class_weights: the weight of each class's nodes in the loss. "balanced": n / (C·n_c), with
             n training nodes in C classes, n_c of them in class c (taken as 1 where it is 0); or C
             numbers; None: all nodes weigh the same.
@@ -53,6 +60,7 @@ class TrainConfig:
 
     epochs: int = 200
     lr: float = 0.01
+    transition_lr: float = 0.1
     weight_decay: float = 5e-4
     decay_layers: int | None = None
     patience: int | None = None
@@ -60,6 +68,7 @@ class TrainConfig:
     scheduler_epochs: int = 50
     scheduler_factor: float = 0.5
     grad_clip: float | None = None
+    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     amp: Literal["bf16"] | None = None
     check_finite: bool = False
@@ -73,23 +82,24 @@ class TrainConfig:
                 raise TypeError(f"{name} must be an integer, got {value!r}")
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        for name in ("lr", "weight_decay", "scheduler_factor", "grad_clip"):
+        for name in ("lr", "transition_lr", "weight_decay", "scheduler_factor", "grad_clip"):
             value = getattr(self, name)
             if not (value is None and name == "grad_clip"):
                 _check_number(name, value)
         if self.lr <= 0:
             raise ValueError(f"lr must be positive and finite, got {self.lr}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be 0 or more, got {self.weight_decay}")
+        for name in ("transition_lr", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if not 0 < self.scheduler_factor < 1:
             raise ValueError(
                 f"scheduler_factor must be between 0 and 1, got {self.scheduler_factor}"
             )
         if self.grad_clip is not None and self.grad_clip <= 0:
             raise ValueError(f"grad_clip must be positive, got {self.grad_clip}")
-        for name, choices in (("scheduler", SCHEDULERS), ("amp", PRECISIONS)):
+        for name, choices in (("scheduler", SCHEDULERS), ("amp", PRECISIONS), ("loss", LOSSES)):
             value = getattr(self, name)
-            if value is not None and value not in choices:
+            if value not in choices and (value is not None or name == "loss"):
                 raise unknown_choice(name, value, choices)
         if not isinstance(self.check_finite, bool):
             raise TypeError(f"check_finite must be a bool, got {self.check_finite!r}")

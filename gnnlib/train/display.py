@@ -87,6 +87,7 @@ class LineDisplay(Display):
             self._print(
                 f"seed {self.seed}: epoch {epoch.epoch} of {self.epochs}, "
                 f"loss {epoch.train_loss:.3f}, validation {percent(epoch.val_accuracy)}, "
+                f"{''.join(f'{part}, ' for part in convergence(epoch))}"
                 f"at most {clock(self.seconds_left())} left"
             )
 
@@ -141,7 +142,8 @@ class LiveDisplay(Display):
         width, height = self.console.size
         panels: list[RenderableType] = []
         columns = 2 if width >= SIDE_BY_SIDE else 1
-        rows = min(MOST_ROWS, (height - 4) // (3 - columns) - 3)
+        solves = convergence(last) if height > 4 else []
+        rows = min(MOST_ROWS, (height - 4 - bool(solves)) // (3 - columns) - 3)
         if width >= LEAST_WIDTH and rows >= LEAST_ROWS:
             grid = Table.grid(expand=True)
             for _ in range(columns):
@@ -157,9 +159,11 @@ class LiveDisplay(Display):
                 _legend("loss", last.train_loss, last.val_loss),
                 _legend("accuracy", last.train_accuracy, last.val_accuracy),
             ]
-        best_line = f"best so far: {percent(best.val_accuracy)} at epoch {best.epoch}"
-        foot = Text(best_line, "dim", no_wrap=True, overflow="ellipsis")
-        return Group(self._head(last, width), *panels, foot)
+        foot = [f"best so far: {percent(best.val_accuracy)} at epoch {best.epoch}"]
+        if solves:
+            foot.insert(0, f"fixed point: {', '.join(solves)}, {converged_epochs(history)}")
+        lines = [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in foot]
+        return Group(self._head(last, width), *panels, *lines)
 
     def _head(self, last: Epoch, width: int) -> "RenderableType":
         from rich.progress_bar import ProgressBar
@@ -257,11 +261,33 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def convergence(epoch: Epoch) -> list[str]:
+    """How the fixed points of an epoch were solved; nothing for a model without.
+
+    Example:
+        >>> convergence(Epoch(1, 1.9, 0.2, 1.8, 0.25, 0.01, 21, 18, 8.3e-7, True))
+        ['21 + 18 iterations', 'residual 8.3e-07']
+    """
+    if epoch.iterations is None:
+        return []
+    adjoint = "" if epoch.backward_iterations is None else f" + {epoch.backward_iterations}"
+    residual = "not finite" if epoch.residual is None else f"{epoch.residual:.1e}"
+    failed = [] if epoch.converged else ["not converged"]
+    return [f"{epoch.iterations}{adjoint} iterations", f"residual {residual}", *failed]
+
+
+def converged_epochs(history: Sequence[Epoch]) -> str:
+    return f"{sum(map(bool, (e.converged for e in history)))} of {len(history)} epochs converged"
+
+
 def seed_line(seed: int, result: TrainResult) -> str:
+    of_fixed_points = any(epoch.converged is not None for epoch in result.history)
     return (
         f"seed {seed}: test {percent(result.test['accuracy'])}, "
         f"validation {percent(result.val['accuracy'])}, "
-        f"best epoch {result.best_epoch} of {len(result.history)}, {result.seconds:.1f} s"
+        f"best epoch {result.best_epoch} of {len(result.history)}, "
+        f"{converged_epochs(result.history) + ', ' if of_fixed_points else ''}"
+        f"{result.seconds:.1f} s"
     )
 
 
@@ -298,5 +324,7 @@ def print_table(record: dict[str, Any], file: TextIO) -> None:
     table.add_row(
         "epochs", f"{record['epochs']:.0f}, {1000 * record['seconds_per_epoch']:.1f} ms each"
     )
+    if record["converged"] is not None:
+        table.add_row("fixed point converged", f"in {percent(record['converged'])} of the epochs")
     table.add_row("run folder", record["run_dir"])
     Console(file=file, highlight=False).print(table)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ class Epoch(NamedTuple):
 
     `train_loss` is the loss that was stepped on, with dropout; the rest is without. `lr` is the
     learning rate of the step.
+
+    The last four are of models with fixed-point layers, and None for others. The numbers are the
+    largest of all layers and graphs, in the training pass; `residual` is None when not finite.
     """
 
     epoch: int  # counts from 1
@@ -21,6 +24,10 @@ class Epoch(NamedTuple):
     val_loss: float
     val_accuracy: float
     lr: float
+    iterations: int | None = None  # forward
+    backward_iterations: int | None = None  # of the adjoint; None too when it is not solved
+    residual: float | None = None  # forward
+    converged: bool | None = None  # all solves: forward and backward in training, validation
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,13 @@ class TrainResult:
         return cls(**{**content, "history": [Epoch(**epoch) for epoch in content["history"]]})
 
 
-COLUMNS = ("seed", *Epoch._fields)
+OF_FIXED_POINTS = ("iterations", "backward_iterations", "residual", "converged")
 
 
 def history_csv(seeds: Sequence[int], results: Iterable[TrainResult]) -> str:
     """A table with a head and one line per seed and epoch.
+
+    It has columns for convergence if the model has fixed points.
 
     Example:
         >>> result = TrainResult([Epoch(1, 1.9, 0.2, 1.8, 0.25, lr=0.01)], 1, {}, {}, 0.5)
@@ -63,9 +72,11 @@ def history_csv(seeds: Sequence[int], results: Iterable[TrainResult]) -> str:
         7,1,1.9,0.2,1.8,0.25,0.01
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_rows(seeds, results))
+    rows = _rows(seeds, results)
+    columns = rows[0] if rows else ("seed", *Epoch._fields)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -77,10 +88,16 @@ def history_json(seeds: Sequence[int], results: Iterable[TrainResult]) -> str:
         >>> json.loads(history_json([7], [result]))[0]["val_loss"]
         1.8
     """
-    rows = [json.dumps(dict(zip(COLUMNS, row)), allow_nan=False) for row in _rows(seeds, results)]
+    rows = [json.dumps(row, allow_nan=False) for row in _rows(seeds, results)]
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
-def _rows(seeds: Sequence[int], results: Iterable[TrainResult]) -> Iterator[tuple[float, ...]]:
-    for seed, result in zip(seeds, results, strict=True):
-        yield from ((seed, *epoch) for epoch in result.history)
+def _rows(seeds: Sequence[int], results: Iterable[TrainResult]) -> list[dict[str, Any]]:
+    rows = [
+        {"seed": seed, **epoch._asdict()}
+        for seed, result in zip(seeds, results, strict=True)
+        for epoch in result.history
+    ]
+    if all(row["converged"] is None for row in rows):
+        rows = [{k: v for k, v in row.items() if k not in OF_FIXED_POINTS} for row in rows]
+    return rows

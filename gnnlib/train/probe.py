@@ -5,7 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..fixed_point import Report
 from ..graph import Graph
+from .convergence import reports_of
+from .loss import node_loss
 
 
 @torch.no_grad()
@@ -62,6 +65,34 @@ def attention_weights(model: nn.Module, graph: Graph, layer: int = -1) -> tuple[
     arguments, keywords = _arguments(model, conv, graph)
     _, (edge_index, alpha) = conv(*arguments, **keywords, return_attention_weights=True)
     return edge_index, alpha
+
+
+def fixed_point_reports(
+    model: nn.Module, graph: Graph, loss: str = "cross_entropy"
+) -> dict[str, Report]:
+    """The report of each fixed-point layer, by its name, of one pass forward and backward.
+
+    The gradient is that of the loss of the training nodes without dropout; no parameter keeps it.
+
+    Args:
+        model: has layers with a `last_report`.
+        graph: what the model is applied to; has x, y and train_mask.
+        loss: as in TrainConfig.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    scores = _run(model, graph)[graph.train_mask]
+    reports = reports_of(model)
+    if not reports:
+        raise ValueError(
+            f"convergence needs a model with fixed-point layers, such as GNN; "
+            f"{type(model).__name__} has none"
+        )
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    value = node_loss(scores, graph.y[graph.train_mask], loss)
+    torch.autograd.grad(value, parameters, allow_unused=True)
+    return reports
 
 
 def _convs(model: nn.Module) -> list[nn.Module]:

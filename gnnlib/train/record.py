@@ -30,11 +30,14 @@ def make_record(
     """The record of one model trained on one dataset with several seeds.
 
     Accuracies and F1 are fractions. `epochs` is the mean number of epochs that ran, and
-    `metrics` are those of the test nodes.
+    `metrics` are those of the test nodes. `converged` is the fraction of the epochs in which every
+    fixed-point solve converged, None for a model without.
     """
     val = [result.val["accuracy"] for result in results]
     test = [result.test["accuracy"] for result in results]
     epochs = sum(len(result.history) for result in results)
+    solved = [epoch.converged for result in results for epoch in result.history]
+    converged = sum(map(bool, solved)) / epochs if any(c is not None for c in solved) else None
     return {
         "schema": SCHEMA,
         "dataset": dataset,
@@ -50,6 +53,6 @@ def make_record(
         },
         "epochs": epochs / len(results),
         "seconds_per_epoch": sum(result.seconds for result in results) / epochs,
-        "converged": None,
+        "converged": converged,
         "run_dir": run_dir,
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..fixed_point import FixedPointWarning
 from ..graph import Graph
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig
@@ -14,6 +15,7 @@ from .history import Epoch, TrainResult
 from .run_folder import RunFolder
 from .state import digest
 from .trainer import train_seed
+from .warned_once import warned_once
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Outcome:
     weights: dict[str, Tensor]
 
 
+@warned_once(FixedPointWarning)
 def train_seeds(
     build: Callable[[], nn.Module],
     graph: Graph,

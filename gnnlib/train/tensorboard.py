@@ -3,11 +3,13 @@
 import os
 from typing import Any
 
-from .history import Epoch
+from .history import OF_FIXED_POINTS, Epoch
 
 
 class TensorBoard:
     """Writes each epoch's losses, accuracies and learning rate for TensorBoard: an `on_epoch`.
+
+    For models with fixed points also iterations, residual and convergence.
 
     A folder that was written before is gone on with: from the first epoch on, what is written now
     takes the place of what was there.
@@ -43,9 +45,11 @@ class TensorBoard:
             "accuracy/train": epoch.train_accuracy,
             "accuracy/validation": epoch.val_accuracy,
             "lr": epoch.lr,
+            **{f"fixed_point/{name}": getattr(epoch, name) for name in OF_FIXED_POINTS},
         }
         for name, value in values.items():
-            self._writer.add_scalar(name, value, epoch.epoch)
+            if value is not None:
+                self._writer.add_scalar(name, value, epoch.epoch)
 
     def close(self) -> None:
         """Writes out what is left."""

@@ -3,31 +3,38 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .. import metrics
+from ..fixed_point import FixedPointDivergence, FixedPointWarning
 from ..graph import Graph
 from ._checks import MASKS, check_device, check_labels, check_trainable
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import TrainConfig
+from .convergence import convergence_of
 from .finite import finite_checked
 from .history import Epoch, TrainResult
 from .interrupt import deferred_interrupt
+from .loss import node_loss
 from .state import TrainState
+from .warned_once import warned_once
 
 
 class Trainer:
     """Trains a model to classify the nodes of one graph.
 
-    Each epoch takes one Adam step on the cross-entropy of the nodes in `train_mask` and then
-    measures the nodes in `val_mask`. `EarlyStopping` says which epoch is the best; its weights are
-    in the model afterwards. `test_mask` is looked at once, at the end.
+    Each epoch takes one Adam step on the loss of the nodes in `train_mask` and then measures the
+    nodes in `val_mask`. `EarlyStopping` says which epoch is the best; its weights are in the model
+    afterwards. `test_mask` is looked at once, at the end.
+
+    Of a model it uses, if they are there: `convs`, for `decay_layers`; `transition_parameters()`,
+    for `transition_lr`; `penalty(graph)`, which is added to the training loss unless it is None;
+    and the `last_report` of its fixed-point layers, for the history.
 
     Args:
         model: called as `model(graph.x, graph)`, gives class scores [N, C].
@@ -72,6 +79,7 @@ class Trainer:
         self._nodes = {mask: graph[mask].nonzero().squeeze(1) for mask in MASKS}
         self._labels = {mask: graph.y[nodes] for mask, nodes in self._nodes.items()}
 
+    @warned_once(FixedPointWarning)
     def fit(
         self,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -82,7 +90,8 @@ class Trainer:
         """Trains and leaves the model in evaluation mode with its best weights.
 
         The first Ctrl-C lets the epoch come to its end and saves the checkpoint before it is a
-        KeyboardInterrupt; the second interrupts at once.
+        KeyboardInterrupt; the second interrupts at once. A FixedPointWarning is shown once, not in
+        each epoch.
 
         Args:
             checkpoint: a file that the whole state is saved to: model, optimizer, learning rate,
@@ -96,6 +105,7 @@ class Trainer:
         Raises:
             FloatingPointError: the loss became NaN or infinite, or with `config.check_finite`
                 something before it.
+            FixedPointDivergence: a fixed-point layer does not converge; it says at which epoch.
             ValueError: the checkpoint to resume from is of another model, graph or config, or is
                 damaged (a CheckpointError).
             KeyboardInterrupt: Ctrl-C.
@@ -159,13 +169,15 @@ class Trainer:
         self.model.train()
         optimizer.zero_grad()
         with self._checks(number):
-            loss = self._loss(self._forward(), "train_mask")
+            loss = self._penalised(self._loss(self._forward(), "train_mask"))
             loss.backward()
+        trained = convergence_of(self.model)
         if self.config.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         optimizer.step()
         with self._checks(number):
             logits = self._logits()
+        validated = convergence_of(self.model)
         train_loss, val_loss = loss.item(), self._loss(logits, "val_mask").item()
         if not (abs(train_loss) < float("inf") and abs(val_loss) < float("inf")):
             raise FloatingPointError(
@@ -175,18 +187,20 @@ class Trainer:
             )
         train_accuracy = self._accuracy(logits, "train_mask")
         val_accuracy = self._accuracy(logits, "val_mask")
-        return Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy, state.schedule.lr)
+        epoch = Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy, state.schedule.lr)
+        if trained is None or validated is None:
+            return epoch
+        converged = trained.converged and validated.converged
+        return epoch._replace(**trained._replace(converged=converged)._asdict())
 
     @contextmanager
     def _checks(self, number: int) -> Iterator[None]:
-        if not self.config.check_finite:
-            yield
-            return
         try:
-            with finite_checked(self.model):
+            with finite_checked(self.model) if self.config.check_finite else nullcontext():
                 yield
-        except FloatingPointError as error:
-            raise FloatingPointError(f"at epoch {number}: {error}") from None
+        except (FloatingPointError, FixedPointDivergence) as error:
+            error.args = (f"at epoch {number}: {error}",)  # it stays what it is, with its report
+            raise
 
     def _forward(self) -> Tensor:
         if self.config.amp is None:
@@ -201,12 +215,13 @@ class Trainer:
         return self._forward()
 
     def _loss(self, logits: Tensor, mask: str) -> Tensor:
-        weight = self._loss_weight
-        return F.cross_entropy(
-            logits[self._nodes[mask]],
-            self._labels[mask],
-            None if weight is None else weight.to(logits.dtype),
-        )
+        scores, y = logits[self._nodes[mask]], self._labels[mask]
+        return node_loss(scores, y, self.config.loss, self._loss_weight)
+
+    def _penalised(self, loss: Tensor) -> Tensor:
+        penalty: Callable[[Graph], Tensor | None] | None = getattr(self.model, "penalty", None)
+        term = None if penalty is None else penalty(self.graph)
+        return loss if term is None else loss + term
 
     def _class_weight(self, num_classes: int) -> Tensor | None:
         chosen = self.config.class_weights
@@ -237,20 +252,25 @@ class Trainer:
         }
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """The parameters with weight decay and those without."""
-        layers = self.config.decay_layers
+        """The parameters with weight decay and those without, and both kinds of the transition."""
+        layers, convs = self.config.decay_layers, getattr(self.model, "convs", None)
         if layers is None:
-            decayed = list(self.model.parameters())
-        elif isinstance(convs := getattr(self.model, "convs", None), nn.ModuleList):
-            decayed = list(convs[:layers].parameters())
+            decayed = set(self.model.parameters())
+        elif isinstance(convs, nn.ModuleList):
+            decayed = set(convs[:layers].parameters())
         else:
             raise ValueError("decay_layers needs a model with its layers in `model.convs`")
-        chosen = set(map(id, decayed))
-        rest = [p for p in self.model.parameters() if id(p) not in chosen]
-        return [
-            {"params": decayed, "weight_decay": self.config.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
+        inside = set(getattr(self.model, "transition_parameters", list)())
+        decay, slow = self.config.weight_decay, self.config.lr * self.config.transition_lr
+        groups: list[dict[str, Any]] = [
+            {"params": [], "weight_decay": weight_decay, "lr": lr}
+            for lr in ([self.config.lr, slow] if inside else [self.config.lr])
+            for weight_decay in (decay, 0.0)
         ]
+        for parameter in self.model.parameters():
+            group = 2 * (parameter in inside) + (parameter not in decayed)
+            groups[group]["params"].append(parameter)
+        return groups
 
 
 def train_seed(

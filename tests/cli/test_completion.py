@@ -29,7 +29,7 @@ def test_commands_options_and_values_are_completed():
     assert completed("train", "--check") == ["--checkpoint-seconds", "--check-finite"]
     assert completed("train", "--model", "") == list(RECIPES)
     assert completed("train", "--amp", "") == ["bf16", "none"]
-    assert completed("plot", "--kind", "c") == ["curves", "confusion"]
+    assert completed("plot", "--kind", "c") == ["curves", "convergence", "confusion"]
     assert completed("datasets", "--download", "dig") == ["digits"]
     assert completed("train", "--dataset", "pub") == ["pubmed"]
 

@@ -13,6 +13,12 @@ def epoch(number: int, loss: float = 1.5, accuracy: float = 0.5) -> Epoch:
     return Epoch(number, loss, 1 - 1 / number, loss + 1, accuracy, 0.01)
 
 
+def solved(number: int) -> Epoch:
+    return epoch(number)._replace(
+        iterations=21, backward_iterations=18, residual=8.3e-7, converged=number != 2
+    )
+
+
 def terminal(width: int, height: int) -> Console:
     file = io.StringIO()
     return Console(file=file, force_terminal=True, width=width, height=height, color_system=None)
@@ -25,11 +31,14 @@ def shown(display: LiveDisplay) -> list[str]:
     return capture.get().rstrip("\n").split("\n")
 
 
-def live(width: int, height: int, epochs: int = 60, loss: float = 1.5) -> LiveDisplay:
+def live(
+    width: int, height: int, epochs: int = 60, loss: float = 1.5, fixed_points: bool = False
+) -> LiveDisplay:
     display = LiveDisplay([3, 4], 200, terminal(width, height))
     display.begin(3)
     for number in range(1, epochs + 1):
-        display.epoch(epoch(number, loss, 0.8 - 0.5 / number))
+        now = solved(number) if fixed_points else epoch(number, loss, 0.8 - 0.5 / number)
+        display.epoch(now)
     return display
 
 
@@ -45,10 +54,11 @@ def test_the_display_has_both_curves_and_the_time_left():
 
 
 @pytest.mark.parametrize("width", [1, 5, 12, 29, 30, 34, 60, 83, 84, 100, 250])
-@pytest.mark.parametrize("height", [1, 4, 10, 13, 24, 60])
-def test_it_fits_every_terminal(width, height):
+@pytest.mark.parametrize("height", [1, 4, 5, 10, 13, 14, 24, 60])
+@pytest.mark.parametrize("fixed_points", [False, True])
+def test_it_fits_every_terminal(width, height, fixed_points):
     for epochs in (0, 1, 2, 60):
-        lines = shown(live(width, height, epochs))
+        lines = shown(live(width, height, epochs, fixed_points=fixed_points))
         assert max(map(len, lines)) <= max(width, 1)
         assert len(lines) <= max(height, 4)
 
@@ -59,6 +69,32 @@ def test_it_survives_what_is_no_number(loss):
     assert len(shown(display)) > 10
     display.epoch(epoch(6, 0.5, 0.9))
     assert shown(display)[-1] == "best so far: 90.0 % at epoch 6"
+
+
+def test_the_display_says_how_fixed_points_are_solved():
+    *_, solves, best = shown(live(100, 30, 3, fixed_points=True))
+    assert solves == ("fixed point: 21 + 18 iterations, residual 8.3e-07, 2 of 3 epochs converged")
+    assert best.startswith("best so far")
+    assert not any("iterations" in line for line in shown(live(100, 30)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"converged": False}, ["21 + 18 iterations", "residual 8.3e-07", "not converged"]),
+        ({"backward_iterations": None}, ["21 iterations", "residual 8.3e-07"]),
+        ({"residual": None}, ["21 + 18 iterations", "residual not finite"]),
+    ],
+)
+def test_a_solve_is_told_as_it_was(changes, parts):
+    assert displays.convergence(solved(1)._replace(**changes)) == parts
+
+
+def test_the_line_of_a_seed_counts_the_epochs_that_converged():
+    history = [solved(number) for number in (1, 2, 3)]
+    accuracy = {"accuracy": 0.5}
+    line = displays.seed_line(3, TrainResult(history, 1, accuracy, accuracy, 2.0))
+    assert line.endswith("best epoch 1 of 3, 2 of 3 epochs converged, 2.0 s")
 
 
 def test_a_long_history_is_drawn_from_some_of_its_points():
@@ -109,5 +145,11 @@ def test_lines_come_now_and_then_and_at_the_end_of_a_seed(monkeypatch):
     assert file.getvalue().splitlines() == [
         "seed 0: epoch 3 of 10, loss 1.500, validation 50.0 %, at most 1:24 left"
     ]
+    now += 31.0
+    display.epoch(solved(5))
+    assert file.getvalue().splitlines()[1] == (
+        "seed 0: epoch 5 of 10, loss 1.500, validation 50.0 %, 21 + 18 iterations, "
+        "residual 8.3e-07, at most 1:00 left"
+    )
     display.end(TrainResult([epoch(1)], 1, {"accuracy": 0.5}, {"accuracy": 0.25}, 48.0))
-    assert file.getvalue().splitlines()[1].startswith("seed 0: test 25.0 %")
+    assert file.getvalue().splitlines()[2].startswith("seed 0: test 25.0 %")

@@ -30,6 +30,7 @@ from gnnlib.train import (
 )
 from gnnlib.train.interrupt import deferred_interrupt
 from gnnlib.train.state import digest
+from tests.train.fixed_point_model import FixedPointModel
 
 CONFIGS = {
     "plain": TrainConfig(epochs=12),
@@ -77,6 +78,19 @@ def test_resumed_is_uninterrupted(name, stops, graph, tmp_path):
             train_seed(build, graph, config, 1, kill_at(stop), path, True, 0)
         assert len(load_checkpoint(path)["history"]) == stop - 1
     resumed_model, resumed = train_seed(build, graph, config, 1, None, path, True, 0)
+    assert numbers(resumed) == numbers(whole)
+    assert_same_weights(resumed_model.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "mse", "scheduler": "cosine"}], ids=str)
+def test_a_model_with_fixed_points_is_resumed_bit_by_bit(settings, graph, tmp_path):
+    config, path = TrainConfig(epochs=8, transition_lr=0.5, **settings), tmp_path / "a.ckpt"
+    start = lambda: FixedPointModel(5, 2, dropout=0.5)  # noqa: E731
+    model, whole = train_seed(start, graph, config, 1)
+    with pytest.raises(Killed):
+        train_seed(start, graph, config, 1, kill_at(5), path, True, 0)
+    resumed_model, resumed = train_seed(start, graph, config, 1, None, path, True, 0)
+    assert all(epoch.converged and epoch.backward_iterations for epoch in whole.history)
     assert numbers(resumed) == numbers(whole)
     assert_same_weights(resumed_model.state_dict(), model.state_dict())
 

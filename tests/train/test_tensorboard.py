@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gnnlib.models import GCN
-from gnnlib.train import TensorBoard, TrainConfig, Trainer
+from gnnlib.train import Epoch, TensorBoard, TrainConfig, Trainer
 
 
 def read(folder: Path, tag: str) -> tuple[list[int], list[float]]:
@@ -32,6 +32,17 @@ def test_every_epoch_is_written(graph, tmp_path):
         steps, values = read(tmp_path, tag)
         assert steps == [1, 2, 3, 4, 5]
         assert values == pytest.approx([getattr(epoch, name) for epoch in result.history])
+
+
+def test_the_convergence_of_fixed_points_is_written(tmp_path):
+    pytest.importorskip("tensorboard")
+    with TensorBoard(tmp_path) as board:
+        for number in (1, 2):
+            board(Epoch(number, 1.0, 0.5, 1.0, 0.5, 0.01, 20 + number, None, 1e-7, True))
+    assert read(tmp_path, "fixed_point/iterations") == ([1, 2], [21, 22])
+    assert read(tmp_path, "fixed_point/converged") == ([1, 2], [1, 1])
+    with pytest.raises(KeyError):
+        read(tmp_path, "fixed_point/backward_iterations")
 
 
 def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch):

@@ -241,3 +241,4 @@ def test_every_recipe_learns_cora(name, mirror):
     )
     assert result.test["accuracy"] > 0.5  # the largest class has 0.32
     assert result.history[-1].train_loss < result.history[0].train_loss
+    assert all(epoch.converged is not False for epoch in result.history)  # None: no fixed point
