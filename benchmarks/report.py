@@ -27,6 +27,7 @@ def stamp() -> dict[str, object]:
         "gnnlib": __version__,
         "torch": torch.__version__,
         "torch_geometric": _version("torch_geometric"),
+        "torchdeq": _version("torchdeq"),
     }
 
 

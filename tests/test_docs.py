@@ -149,7 +149,17 @@ def test_a_graph_of_your_own_is_trained_in_less_than_20_lines(capsys):
 
 PUBLIC = ["gnnlib"] + [
     f"gnnlib.{part}"
-    for part in ("conv", "models", "datasets", "transforms", "train", "metrics", "plot", "ops")
+    for part in (
+        "conv",
+        "fixed_point",
+        "models",
+        "datasets",
+        "transforms",
+        "train",
+        "metrics",
+        "plot",
+        "ops",
+    )
 ]
 API = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "api").glob("*.rst"))
 LISTED = re.findall(

@@ -41,7 +41,7 @@ class Anderson:
 
     m: int = 8
     damping: float = 1.0
-    restart: float = 10.0
+    restart: float = 100.0
 
     def __post_init__(self) -> None:
         check_count("m", self.m)

@@ -1,0 +1,1 @@
+"""The fixed-point solvers against torchdeq: `python -m benchmarks.fixed_point`."""
