@@ -9,6 +9,7 @@ from ._checks import check_count, check_positive
 from ._space import Space
 from ._steps import Problem
 
+
 @dataclass(frozen=True)
 class Anderson:
     """Steps to the mix of the last m states whose residuals cancel best (Anderson mixing).

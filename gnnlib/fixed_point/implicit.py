@@ -1,5 +1,6 @@
 """The gradient of a fixed point by the implicit function theorem, to any order."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def attach(
     One evaluation of f is kept. What it depends on is found while it runs, so parameters and
     captured tensors need not be named.
     """
-    adjoint = _Adjoint(fn, space, backward, tol, on_fail, nilpotent, report)
+    adjoint = _Adjoint(fn, space, backward, tol, on_fail, nilpotent, report, z.device.type)
     outside = Outside()
     with torch.enable_grad(), outside:
         start = leaf_of(z)
@@ -124,6 +125,7 @@ class _Adjoint:
         on_fail: OnFail,
         nilpotent: int | None,
         report: Any,
+        device: str,
     ):
         self.fn = fn
         self.space = space
@@ -132,6 +134,13 @@ class _Adjoint:
         self.on_fail: OnFail = on_fail
         self.nilpotent = nilpotent
         self.report = report
+        # f is computed again for second derivatives: then as now.
+        self.autocast = functools.partial(
+            torch.autocast,
+            device,
+            torch.get_autocast_dtype(device),
+            torch.is_autocast_enabled(device),
+        )
 
     def first_order(self, wanted: list[int], v: Tensor) -> Sequence[Tensor | None]:
         """The gradients of the tensors that f takes from outside, those of the wanted numbers."""
@@ -149,12 +158,14 @@ class _Adjoint:
             raise RuntimeError("a tensor that f depends on was changed in place before backward")
         views = [t.view_as(t) for t in taken]  # where the gradients end, as at the stand-ins
         here = z.view_as(z)
-        with Outside([*taken, here], [*views, here]):
+        with Outside([*taken, here], [*views, here]), self.autocast():
             out = self.fn(here)
 
         def adjoint(u: Tensor) -> Tensor:
             here = z.view_as(z)
-            return v + torch.autograd.grad(self.fn(here), here, u, create_graph=True)[0]
+            with self.autocast():
+                out = self.fn(here)
+            return v + torch.autograd.grad(out, here, u, create_graph=True)[0]
 
         u = attach(
             adjoint, self.solve(v.detach()), self.space, self.backward, self.tol, self.on_fail,
@@ -172,13 +183,13 @@ class _Adjoint:
     @torch.no_grad()
     def _solve(self, product: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
         method, tol = self.backward, self.tol
-        chosen = method.solver
-        if chosen == "gmres" and self._plain_is_fast():
-            chosen = "picard"
-        if chosen == "gmres":
-            u, done = gmres(product, v, self.space, tol, method.max_iter, method.restart)
+        if method.solver != "gmres":
+            u, done = self._iterate(method.solver, product, v)
         else:
-            u, done = self._iterate(chosen, product, v)
+            # The rate may have been that of the first steps alone: then they are not the last word.
+            u, done = self._iterate("picard", product, v) if self._plain_is_fast() else (v, None)
+            if done is None or not done.all_converged:
+                u, done = gmres(product, v, self.space, tol, method.max_iter, method.restart)
         self.report.backward = done
         tell_backward(done, tol, self.on_fail)
         return u

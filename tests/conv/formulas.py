@@ -207,15 +207,108 @@ def gatv2(layer: Any, x: Tensor, edges: Edges, edge_attr: Tensor | None = None) 
     return _attend(layer, x, edges, scores, left)
 
 
+def gnn(
+    layer: Any,
+    x: Tensor,
+    edges: Edges,
+    edge_weight: Tensor | None = None,
+    edge_attr: Tensor | None = None,
+) -> Tensor:
+    """The steps of `Unrolled`, from zero."""
+    weight = _ones(x, edges, edge_weight)
+    if layer.add_self_loops:
+        edges, nodes = edges.looped()
+        weight = torch.cat([weight, x.new_ones(len(nodes))])
+        if edge_attr is not None:
+            edge_attr = torch.cat([edge_attr, edge_attr.new_zeros(len(nodes), edge_attr.shape[1])])
+    if layer.aggr == "attention":
+        rows = layer.lin_att(x)
+        scores = (rows @ layer.att_dst.T)[edges.dst] + (rows @ layer.att_src.T)[edges.src]
+        if edge_attr is not None:
+            scores = scores + edge_attr @ layer.att_edge.T
+        weight = weight * edges.softmax(F.leaky_relu(scores, 0.2).squeeze(1))
+    d_in, d_out = edges.reduce(weight.abs()), edges.leaving().reduce(weight.abs())
+    if layer.aggr == "sym":
+        weight = weight * _inverse_root(d_in)[edges.dst] * _inverse_root(d_out)[edges.src]
+    elif layer.aggr == "sum":
+        weight = weight * _inverse_root(d_in.max() * d_out.max()) if len(weight) else weight
+    else:
+        weight = weight / d_in[edges.dst]
+    forcing = layer.lin(x)
+    if layer.lin_neighbor is not None:
+        forcing = forcing + _hop(edges, weight, layer.lin_neighbor(x))
+    if layer.lin_edge is not None:
+        forcing = forcing + edges.reduce(weight.unsqueeze(1) * layer.lin_edge(edge_attr))
+    forcing = (1 - layer.contraction.kappa) * forcing
+    act = {None: lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[layer.transition.act]
+    weights = layer.transition_parameters()
+    limit = layer.contraction.kappa ** (1 / len(weights))
+    first, *last = (w * (limit / torch.linalg.matrix_norm(w, 2)).clamp(max=1) for w in weights)
+    z = torch.zeros_like(forcing)
+    for _ in range(layer.backward.steps):
+        z = _hop(edges, weight, z) @ first.T
+        z = act(z + layer.lin_hidden(x)) @ last[0].T + forcing if last else act(z + forcing)
+    return z if layer.readout is None else layer.readout(z) + layer.readout_x(x)
+
+
+def gated_graph(layer: Any, x: Tensor, edges: Edges, edge_weight: Tensor | None = None) -> Tensor:
+    weight = _ones(x, edges, edge_weight)
+    h = F.pad(x, (0, layer.out_channels - x.shape[1]))
+    for theta in layer.weight:
+        rows = weight.unsqueeze(1) * (h @ theta)[edges.src]
+        h = layer.rnn(edges.reduce(rows, layer.aggr), h)
+    return h
+
+
+def ppnp(layer: Any, x: Tensor, edges: Edges, edge_weight: Tensor | None = None) -> Tensor:
+    """The steps of `Unrolled`, from x: those of APPNP."""
+    layer.K = layer.backward.steps
+    return appnp(layer, x, edges, edge_weight)
+
+
+def ignn(layer: Any, x: Tensor, edges: Edges, edge_weight: Tensor | None = None) -> Tensor:
+    """The steps of `Unrolled`, from φ(x Ωᵀ + b)."""
+    weight = _ones(x, edges, edge_weight)
+    edges, nodes = edges.looped()
+    weight = torch.cat([weight, x.new_ones(len(nodes))])
+    d_in, d_out = edges.reduce(weight.abs()), edges.leaving().reduce(weight.abs())
+    weight = weight * _inverse_root(d_in)[edges.dst] * _inverse_root(d_out)[edges.src]
+    projected = torch.stack([_on_ball(row, layer.contraction.kappa) for row in layer.weight])
+    act = {"relu": torch.relu, "tanh": torch.tanh}[layer.act]
+    forcing = layer.lin(x)
+    z = act(forcing)
+    for _ in range(layer.backward.steps):
+        z = act(_hop(edges, weight, z) @ projected.T + forcing)
+    return z
+
+
+def _on_ball(row: Tensor, radius: float) -> Tensor:
+    """The nearest point with Σ |w| ≤ radius: the k largest entries are left, all less by θ."""
+    size = row.abs()
+    if size.sum() <= radius:
+        return row
+    largest = size.sort(descending=True).values
+    theta = size.sum()
+    for k in range(1, len(row) + 1):
+        lower = (largest[:k].sum() - radius) / k
+        if largest[k - 1] > lower:
+            theta = lower
+    return row.sign() * (size - theta).clamp(min=0)
+
+
 FORMULAS: dict[type, Callable[..., Tensor]] = {
     conv.APPNP: appnp,
     conv.ChebConv: cheb,
     conv.GATConv: gat,
     conv.GATv2Conv: gatv2,
+    conv.GatedGraphConv: gated_graph,
     conv.GCNConv: gcn,
     conv.GINConv: gin,
     conv.GINEConv: gine,
+    conv.GNNConv: gnn,
     conv.GraphConv: graph_conv,
+    conv.IGNNConv: ignn,
+    conv.PPNP: ppnp,
     conv.SAGEConv: sage,
     conv.SGConv: sg,
     conv.TAGConv: tag,
