@@ -6,6 +6,14 @@ from ._errors import DatasetError as DatasetError
 from ._errors import DownloadError as DownloadError
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Entry as Entry
+from .chains import Chains as Chains
+from .clique_detection import CliqueDetection as CliqueDetection
 from .digits import Digits as Digits
+from .half_hot import HalfHot as HalfHot
 from .karate import Karate as Karate
+from .neighbor_count import NeighborCount as NeighborCount
+from .parity import Parity as Parity
 from .planetoid import Planetoid as Planetoid
+from .subgraph_matching import SubgraphMatching as SubgraphMatching
+from .tree_depth import TreeDepth as TreeDepth
+from .web_page_ranking import WebPageRanking as WebPageRanking

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import digits, karate, planetoid
+from . import _generated, chains, digits, karate, planetoid
 from ._dataset import Dataset
 
 
@@ -15,8 +15,8 @@ class Entry:
     Attributes:
         name: what the dataset is called.
         open: gives the dataset; may download it.
-        cached: True if `open` needs no download: the files come with a package, or the cache or a
-            folder in $GNNLIB_MIRROR has them.
+        cached: True if `open` needs no download: the dataset is made, or its files come with a
+            package, or the cache or a folder in $GNNLIB_MIRROR has them.
         num_nodes, num_edges: of the graph; an undirected edge counts twice.
         num_features: columns of `x`.
         num_classes: number of classes.
@@ -85,6 +85,17 @@ _ENTRIES = [
         num_classes=2,
         licence=karate.LICENCE,
         citation=karate.CITATION,
+    ),
+    Entry(
+        "chains",
+        open=chains.Chains,
+        cached=lambda: True,
+        num_nodes=4000,
+        num_edges=3960,
+        num_features=100,
+        num_classes=2,
+        licence=_generated.LICENCE,
+        citation=chains.CITATION,
     ),
 ]
 

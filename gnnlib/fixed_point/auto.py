@@ -11,7 +11,7 @@ from ._steps import Problem
 from .anderson import Anderson, AndersonSteps
 
 FIRST = 5  # plain steps, after which their rate is known
-PATIENCE = 25  # plain steps that are awaited rather than sped up
+MOST = 30  # plain steps in all that are awaited rather than sped up
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Auto:
     """Plain steps first; Anderson's when the rate of the plain ones says that many remain.
 
     After five steps z ← f(z) the rate ρ at which the residual shrinks predicts that
-    log(tol / residual) / log(ρ) more are needed. Where that is more than about 25, the problem goes
-    on with `Anderson()`; it is asked again at each later look. Where finitely many plain steps are
-    exact (`nilpotent`), they are taken; so they are by Stop(kind="node"): Anderson's mix fits the
-    large rows, and disturbs those far away that are yet to be reached.
+    log(tol / residual) / log(ρ) more are needed. Where that makes more than 30 in all, the problem
+    goes on with `Anderson()`; it is asked again at each later look. Where finitely many plain steps
+    are exact (`nilpotent`), they are taken; so they are by Stop(kind="node"): Anderson's mix fits
+    the large rows, and disturbs those far away that are yet to be reached.
 
     Example:
         >>> from gnnlib.fixed_point import solve
@@ -73,7 +73,7 @@ class AutoSteps:
         (begin, before), (end, now) = self.seen[0], self.seen[-1]
         rate = (now / before) ** (1 / (end - begin))
         remaining = torch.where(rate < 1, math.log(self.tol) - now.log(), -math.inf) / rate.log()
-        slow = torch.where(rate < 1, remaining > PATIENCE, True) & (now > self.tol)
+        slow = torch.where(rate < 1, end + remaining > MOST, True) & (now > self.tol)
         if self.mixes is not None:
             slow |= self.mixes
         if slow.any():
