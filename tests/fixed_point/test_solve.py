@@ -13,6 +13,7 @@ from gnnlib.fixed_point import (
     Unrolled,
     solve,
 )
+from gnnlib.fixed_point.anderson import _mixture
 
 from .maps import Affine, joined
 
@@ -276,3 +277,18 @@ def test_auto_takes_plain_steps_where_each_row_counts():
     exact = torch.linalg.solve(torch.eye(100).double() - path.double(), bias.double())
     assert report.all_converged and report.solver == "auto: picard"
     assert torch.allclose(z.double(), exact, rtol=1e-3, atol=0)
+
+
+def test_rounding_in_the_products_of_residuals_does_not_lead_astray():
+    """A ridge below the rounding error of float32 lets noise choose the mix; on a certified
+    contraction the state then ran away."""
+    rates = torch.tensor([0.9, 0.6, 0.2])
+    for seed in range(50):
+        basis = torch.randn(3, 4000, generator=torch.Generator().manual_seed(seed))
+        residuals = torch.stack([rates**k @ basis for k in range(8)])
+        gram = torch.stack([residuals @ r for r in residuals]).double()
+        ridge = 8 * torch.finfo(torch.float32).eps
+        known = torch.ones(1, 8, dtype=torch.bool)
+        (alpha,) = _mixture(gram[None], known, 7, ridge)
+        mixed = torch.linalg.vector_norm(alpha @ residuals.double())
+        assert mixed <= 2e-3 * torch.linalg.vector_norm(residuals[-1])
