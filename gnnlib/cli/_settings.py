@@ -11,7 +11,7 @@ from ..train import RECIPES, Recipe, TrainConfig
 from ..train.config import PRECISIONS, SCHEDULERS
 from ..train.loss import LOSSES
 from ._program import Grouped
-from ._types import COUNT, FRACTION, POSITIVE, PROBABILITY, Choice, Optional, Weights
+from ._types import COUNT, FRACTION, POSITIVE, PROBABILITY, Choice, Number, Optional, Weights
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ MODEL = [
     Setting("negative_slope", "--negative-slope", click.FLOAT, "Slope of the LeakyReLU.", "S"),
     Setting("edge_dim", "--edge-dim", Optional(COUNT), "Features of edge_attr to use.", "N|none"),
     Setting("K", "--hops", COUNT, "Steps along the edges: K in the paper.", "N"),
-    Setting("alpha", "--alpha", click.FloatRange(0, 1), "Teleport probability.", "P"),
+    Setting("alpha", "--alpha", Number(0, 1), "Teleport probability.", "P"),
     Setting("normalization", "--normalization", Optional(LAPLACIANS), "Of the Laplacian."),
     Setting("aggr", "--aggr", AGGREGATIONS, "How neighbours are aggregated."),
     Setting("train_eps", "--train-eps/--fixed-eps", click.BOOL, "Learn the weight of a node."),
@@ -155,7 +155,7 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_taken(model: str, given: Mapping[str, Any]) -> None:
-    """The options of the command line that are of a model must be of this one.
+    """The options of the command line that not every model takes must be of this one.
 
     Raises:
         click.UsageError: one is not.
@@ -165,6 +165,10 @@ def check_taken(model: str, given: Mapping[str, Any]) -> None:
         if setting.name in given and setting.name not in taken:
             flags = ", ".join(other.flags for other in MODEL if other.name in taken)
             raise click.UsageError(f"{model} does not take {setting.flags}; it takes {flags}")
+    if "transition_lr" in given and not hasattr(RECIPES[model].model, "transition_parameters"):
+        raise click.UsageError(
+            f"{model} does not take --transition-lr: no parameter of it is inside a fixed point"
+        )
 
 
 def from_file(content: Mapping[str, Any], model: str) -> dict[str, Any]:

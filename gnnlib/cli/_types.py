@@ -1,5 +1,6 @@
 """Kinds of values on the command line."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,21 @@ from .. import _extension
 from .._errors import unknown_choice
 from ..train.sources import SOURCES
 
+
+class Number(click.FloatRange):
+    """A number of a range that is not NaN, which click takes for one of any range, nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 COUNT = click.IntRange(min=1)
-PROBABILITY = click.FloatRange(0, 1, max_open=True)
-FRACTION = click.FloatRange(0, 1, min_open=True, max_open=True)
-POSITIVE = click.FloatRange(min=0, min_open=True)
+PROBABILITY = Number(0, 1, max_open=True)
+FRACTION = Number(0, 1, min_open=True, max_open=True)
+POSITIVE = Number(min=0, min_open=True)
 RUN = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -130,7 +130,8 @@ def train(
                 raise
             if not isinstance(error, KeyboardInterrupt):
                 raise
-            flags = [f for f, on in (("--quiet", quiet), ("--json", as_json)) if on]
+            said = {"--quiet": quiet, "--json": as_json, "--tensorboard": tensorboard}
+            flags = [flag for flag, on in said.items() if on]
             command = shlex.join(["gnnlib", "train", "--resume", str(folder.path), *flags])
             click.echo(f"interrupted; all is saved. To go on:\n{command}", err=True)
             ctx.exit(130)

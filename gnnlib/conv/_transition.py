@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._errors import unknown_choice
+from .._memo import is_tracing
 from ..fixed_point import Contraction
 
 ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
@@ -150,7 +151,7 @@ class Custom(nn.Module):
 
     def check(self, forcing: Tensor) -> None:
         """Call the module twice, the first time that it is in training, and compare."""
-        if self._is_checked or not self.training:
+        if self._is_checked or not self.training or is_tracing():
             return
         with torch.no_grad():
             first, second = (self._call(forcing, forcing) for _ in range(2))

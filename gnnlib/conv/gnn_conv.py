@@ -36,6 +36,7 @@ from ..ops._dtypes import accumulate_dtype
 from ._aggregation import AGGREGATIONS, Aggregation, bounded
 from ._attention import checked_edge_attr
 from ._norm import check_count
+from ._options import check_kind, solve_options
 from ._segments import segments_of
 from ._transition import Custom, Rows, make_transition
 
@@ -118,7 +119,7 @@ class GNNConv(nn.Module):
     """
 
     last_report: Report | None
-    """Of the last call; None before it, and in a compiled program."""
+    """Of the last call; None before it, where it raised an error, and in a compiled program."""
 
     def __init__(
         self,
@@ -144,12 +145,8 @@ class GNNConv(nn.Module):
         check_dropout(dropout)
         if aggr not in AGGREGATIONS:
             raise unknown_choice("aggr", aggr, AGGREGATIONS)
-        if on_fail not in ("raise", "warn", "ignore"):
-            raise unknown_choice("on_fail", on_fail, ("raise", "warn", "ignore"))
-        _check_kind("contraction", contraction, (Contraction, type(None)))
-        _check_kind("solver", solver, (Auto, Picard, Anderson, type(None)))
-        _check_kind("stop", stop, (Stop, type(None)))
-        _check_kind("backward", backward, (Implicit, Phantom, Unrolled, type(None)))
+        options = solve_options(solver, stop, backward, on_fail)
+        check_kind("contraction", contraction, (Contraction, type(None)))
         has_penalty = contraction is not None and not contraction.is_hard
         if has_penalty and (aggr == "attention" or isinstance(transition, nn.Module)):
             raise ValueError(
@@ -164,9 +161,7 @@ class GNNConv(nn.Module):
         self.contraction = contraction
         self.add_self_loops = aggr == "sym" if add_self_loops is None else add_self_loops
         self.dropout = dropout
-        self.solver = solver or Auto()
-        self.stop = stop or Stop()
-        self.backward = backward or Implicit()
+        self.solver, self.stop, self.backward = options
         self.on_fail: OnFail = on_fail
         self.last_report = None
 
@@ -324,6 +319,8 @@ class GNNConv(nn.Module):
             return lambda z: step(z, few, few_rows)
 
         length = None if is_tracing() else longest_path(aggregate.adj)
+        if not is_tracing():
+            self.last_report = None  # not that of an earlier call, if this one fails
         z, report = solve(
             lambda z: step(z, aggregate, rows),
             start,
@@ -401,12 +398,6 @@ class GNNConv(nn.Module):
     def extra_repr(self) -> str:
         out = "" if self.out_channels is None else f", {self.out_channels}"
         return f"{self.in_channels}, {self.state_channels}{out}, aggr={self.aggr!r}"
-
-
-def _check_kind(name: str, value: object, kinds: tuple[type, ...]) -> None:
-    if not isinstance(value, kinds):
-        names = " or ".join("None" if k is type(None) else f"{k.__name__}(…)" for k in kinds)
-        raise TypeError(f"{name} must be {names}, got {value!r}")
 
 
 def _checked_state(state: Tensor, forcing: Tensor) -> Tensor:

@@ -23,10 +23,11 @@ from ..fixed_point import (
     Unrolled,
     solve,
 )
-from ..fixed_point.failure import OnFail, check_on_fail
+from ..fixed_point.failure import OnFail
 from ..linear import Linear
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import Aggregation, bounded
+from ._options import solve_options
 from ._segments import segments_of
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh}
@@ -79,7 +80,7 @@ class IGNNConv(nn.Module):
     """
 
     last_report: Report | None
-    """Of the last call; None before it, and in a compiled program."""
+    """Of the last call; None before it, where it raised an error, and in a compiled program."""
 
     def __init__(
         self,
@@ -94,16 +95,14 @@ class IGNNConv(nn.Module):
         on_fail: OnFail = "raise",
     ):
         super().__init__()
-        check_on_fail(on_fail)
+        options = solve_options(solver, stop, backward, on_fail)
         if act not in ACTIVATIONS:
             raise unknown_choice("act", act, ACTIVATIONS)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.contraction = Contraction(kappa, "inf_projection")
         self.act = act
-        self.solver = solver or Auto()
-        self.stop = stop or Stop()
-        self.backward = backward or Implicit()
+        self.solver, self.stop, self.backward = options
         self.on_fail: OnFail = on_fail
         self.last_report = None
         self.lin = Linear(in_channels, out_channels, bias=bias)
@@ -147,6 +146,8 @@ class IGNNConv(nn.Module):
             kept, rows = aggregate.keep(segments, graphs)  # pyright: ignore[reportArgumentType]
             return step_of(kept, forcing[rows])
 
+        if not is_tracing():
+            self.last_report = None  # not that of an earlier call, if this one fails
         z, report = solve(
             step_of(aggregate, forcing),
             act(forcing),

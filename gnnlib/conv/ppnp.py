@@ -24,11 +24,12 @@ from ..fixed_point import (
     Unrolled,
     solve,
 )
-from ..fixed_point.failure import OnFail, check_on_fail
+from ..fixed_point.failure import OnFail
 from ..ops._common import autocast
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import Aggregation
 from ._norm import gcn_norm
+from ._options import solve_options
 from ._segments import segments_of
 
 
@@ -78,7 +79,7 @@ class PPNP(nn.Module):
     """
 
     last_report: Report | None
-    """Of the last call; None before it, and in a compiled program."""
+    """Of the last call; None before it, where it raised an error, and in a compiled program."""
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class PPNP(nn.Module):
         on_fail: OnFail = "raise",
     ):
         super().__init__()
-        check_on_fail(on_fail)
+        options = solve_options(solver, stop, backward, on_fail)
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must be in (0, 1], got {alpha}: at 0 there is no fixed point")
         check_dropout(dropout)
@@ -100,9 +101,7 @@ class PPNP(nn.Module):
         self.dropout = dropout
         self.add_self_loops = add_self_loops
         self.normalize = normalize
-        self.solver = solver or Auto()
-        self.stop = stop or Stop()
-        self.backward = backward or Implicit()
+        self.solver, self.stop, self.backward = options
         self.on_fail: OnFail = on_fail
         self.last_report = None
 
@@ -135,6 +134,8 @@ class PPNP(nn.Module):
             kept, rows = aggregate.keep(segments, graphs)  # pyright: ignore[reportArgumentType]
             return step_of(kept, start[rows])
 
+        if not is_tracing():
+            self.last_report = None  # not that of an earlier call, if this one fails
         h, report = solve(
             step_of(aggregate, start),
             x,

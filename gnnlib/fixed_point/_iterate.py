@@ -10,7 +10,7 @@ from ._space import Space
 from ._steps import Problem, Solver
 from .lipschitz import Lipschitz
 from .report import Report
-from .stop import Stop, amplification, measure
+from .stop import Stop, amplification, measure, out_of_range
 
 Map = Callable[[Tensor], Tensor]
 Narrow = Callable[[Tensor], Map]
@@ -51,6 +51,8 @@ def iterate(
         exact = nilpotent is not None and step >= nilpotent and steps.plain is True
         if step % stop.check_every == 0 or step >= limit or exact:
             numbers = measure(stop.kind, space, diff, fz, lipschitz).cpu()
+            if out_of_range(numbers[:, torch.from_numpy(ledger.running[ledger.ids])]):
+                numbers = measure(stop.kind, space, diff.double(), fz.double(), lipschitz).cpu()
             residual = numbers[0]
             ledger.look(step, numbers, steps.plain, exact)
             if step >= limit or not ledger.running.any():
@@ -79,10 +81,9 @@ def iterate(
 
 def bound_error(report: Report, space: Space, diff: Tensor, lipschitz: Lipschitz) -> None:
     """Fill in how far f(z) can be from the fixed point, where a bound is known."""
-    if lipschitz.contracts:
-        assert lipschitz.bound is not None
-        distance = space.norm(diff, lipschitz.norm).double().cpu()
-        report.error_bound = amplification(lipschitz.bound) * distance
+    if report.lipschitz_bound is not None and lipschitz.contracts:
+        distance = space.norm(diff.double(), lipschitz.norm).cpu()
+        report.error_bound = amplification(report.lipschitz_bound) * distance
 
 
 class _Full:

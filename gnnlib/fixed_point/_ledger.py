@@ -65,6 +65,8 @@ class Ledger:
 
     def report(self, solver: str, lipschitz: Lipschitz) -> Report:
         converged = [status is Status.CONVERGED for status in self.status]
+        # What is not a number has no distance to anything: it disproves any bound.
+        is_finite = Status.NONFINITE not in self.status
         return Report(
             solver=solver,
             iterations=torch.from_numpy(self.iterations),
@@ -73,9 +75,9 @@ class Ledger:
             converged=torch.tensor(converged, dtype=torch.bool),
             status=self.status,
             rate=torch.from_numpy(self.rate),
-            lipschitz_bound=lipschitz.bound,
+            lipschitz_bound=lipschitz.bound if is_finite else None,
             norm=lipschitz.norm,
-            certified=bool(lipschitz.certified),
+            certified=bool(lipschitz.certified) and is_finite,
             error_bound=None,
             evaluations=self.evaluations,
             node_updates=self.node_updates,

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from .._errors import unknown_choice
+from .lipschitz import Lipschitz
 from .report import BackwardReport, Report, Status, worst
 
 OnFail = Literal["raise", "warn", "ignore"]
@@ -25,6 +26,10 @@ class FixedPointDivergence(RuntimeError):
         self.report = report
         self.graphs = graphs
 
+    def __reduce__(self):
+        # By default an exception is copied and pickled with its message alone.
+        return type(self), (str(self), self.report, self.graphs)
+
 
 class FixedPointWarning(UserWarning):
     """A fixed-point iteration ended before its residual was below the tolerance."""
@@ -35,7 +40,7 @@ def check_on_fail(on_fail: str) -> None:
         raise unknown_choice("on_fail", on_fail, ON_FAIL)
 
 
-def tell(report: Report, on_fail: OnFail) -> None:
+def tell(report: Report, on_fail: OnFail, lipschitz: Lipschitz) -> None:
     """Raises or warns about the problems of a forward solve that failed."""
     if on_fail == "ignore" or report.all_converged:
         return
@@ -48,9 +53,12 @@ def tell(report: Report, on_fail: OnFail) -> None:
         if first == 1:
             text += ": it is so at the start, look for NaN or infinity in x and in the weights"
         else:
-            text += f"; {_remedies(report, nonfinite)}"
+            text += f"; {_remedies(report, nonfinite, lipschitz)}"
     elif diverged:
-        text = f"the iteration diverges{_named(diverged, report)}; {_remedies(report, diverged)}"
+        text = (
+            f"the iteration diverges{_named(diverged, report)}; "
+            f"{_remedies(report, diverged, lipschitz)}"
+        )
     if text is not None:
         if on_fail == "raise":
             raise FixedPointDivergence(text, report, nonfinite + diverged)
@@ -62,7 +70,7 @@ def tell(report: Report, on_fail: OnFail) -> None:
         warnings.warn(
             f"no fixed point within max_iter={steps} steps{_named(slow, report)}: residual "
             f"{reached:.1e} is above tol {report.tol:.1e}; the state used is the last one"
-            f"{_rate(report, slow)}. A larger max_iter or tol, or a smaller kappa, ends this",
+            f"{_rate(report, slow)}; {_patience(report, slow, lipschitz)}",
             FixedPointWarning,
             stacklevel=4,
         )
@@ -84,11 +92,11 @@ def tell_backward(report: BackwardReport, tol: float, on_fail: OnFail) -> None:
     warnings.warn(text, FixedPointWarning, stacklevel=3)
 
 
-def _remedies(report: Report, graphs: list[int]) -> str:
-    if report.certified:
-        bound = "" if report.lipschitz_bound is None else f" (bound {report.lipschitz_bound:.4g})"
-        return f"the map is a certified contraction{bound}: look for NaN or infinity in its inputs"
-    bound = report.lipschitz_bound
+def _remedies(report: Report, graphs: list[int], lipschitz: Lipschitz) -> str:
+    bound = lipschitz.bound
+    if lipschitz.certified:
+        shown = "" if bound is None else f" (bound {bound:.4g})"
+        return f"the map is a certified contraction{shown}: look for NaN or infinity in its inputs"
     known = (
         "no Lipschitz bound is known" if bound is None else f"its Lipschitz bound is {bound:.4g}"
     )
@@ -97,6 +105,13 @@ def _remedies(report: Report, graphs: list[int]) -> str:
         "contraction=Contraction(kappa=0.9), a smaller kappa, Picard(damping=0.5), or "
         "backward=Unrolled(steps)"
     )
+
+
+def _patience(report: Report, graphs: list[int], lipschitz: Lipschitz) -> str:
+    """What to do about a solve that takes too long; one that does not shrink has no end."""
+    if not lipschitz.certified and (report.rate[graphs] >= 1).any():
+        return "such steps do not converge: take a contraction, or backward=Unrolled(steps)"
+    return "a larger max_iter or tol, or a smaller kappa, ends this"
 
 
 def _rate(report: Report, graphs: list[int]) -> str:

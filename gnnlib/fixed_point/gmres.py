@@ -33,6 +33,11 @@ def gmres(
     Paper: Y. Saad and M. H. Schultz, "GMRES: A Generalized Minimal Residual Algorithm for Solving
     Nonsymmetric Linear Systems", SIAM J. Sci. Stat. Comput. 7(3), 1986.
     """
+    # The squares of small float32 are 0: each problem in a unit of its own, a power of 2.
+    largest = space.max(v.abs().amax(1) if v.shape[1] else v.new_zeros(v.shape[0]))
+    unit = torch.exp2(torch.frexp(largest.float()).exponent.to(v.dtype) - 1)
+    unit = space.spread(unit).unsqueeze(1)
+    v = v / unit
     count = space.num_problems
     report = BackwardReport(
         "gmres",
@@ -54,7 +59,7 @@ def gmres(
         # At u = 0 the residual is 1 unless v is 0.
         report.converged |= residual <= tol
         if report.converged.all() or products >= max_iter or not torch.isfinite(residual).all():
-            return out, report
+            return out * unit, report
         cycle = _Cycle(
             space, gap, torch.where(report.converged.to(size.device), 0.0, size), restart
         )

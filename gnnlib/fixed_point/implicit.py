@@ -67,10 +67,13 @@ class _Implicit(torch.autograd.Function):
     @staticmethod
     def backward(ctx, v):
         wanted = [n for n, want in enumerate(ctx.needs_input_grad[1:]) if want]
-        if torch.is_grad_enabled():
-            found = ctx.adjoint.differentiable(ctx.saved_tensors[0], wanted, v)
-        else:
-            found = ctx.adjoint.first_order(wanted, v)
+        # An autocast around backward() is not to round the products with Jᵀ: no system of half
+        # precision is solved to the tolerance of f's dtype.
+        with torch.autocast(v.device.type, enabled=False):
+            if torch.is_grad_enabled():
+                found = ctx.adjoint.differentiable(ctx.saved_tensors[0], wanted, v)
+            else:
+                found = ctx.adjoint.first_order(wanted, v)
         grads: list[Tensor | None] = [None] * (len(ctx.needs_input_grad) - 1)
         for n, grad in zip(wanted, found, strict=True):
             grads[n] = grad
@@ -105,7 +108,8 @@ class _Through(torch.autograd.Function):
                 "no second derivative (create_graph=True) through a map that hands tensors to an "
                 "autograd.Function: write it with torch's operations"
             )
-        return None, ctx.adjoint.solve(v)
+        with torch.autocast(v.device.type, enabled=False):
+            return None, ctx.adjoint.solve(v)
 
 
 class _Adjoint:
@@ -187,9 +191,11 @@ class _Adjoint:
             u, done = self._iterate(method.solver, product, v)
         else:
             # The rate may have been that of the first steps alone: then they are not the last word.
-            u, done = self._iterate("picard", product, v) if self._plain_is_fast() else (v, None)
+            u, plain = self._iterate("picard", product, v) if self._plain_is_fast() else (v, None)
+            done = plain
             if done is None or not done.all_converged:
                 u, done = gmres(product, v, self.space, tol, method.max_iter, method.restart)
+                done.iterations += 0 if plain is None else plain.iterations
         self.report.backward = done
         tell_backward(done, tol, self.on_fail)
         return u

@@ -110,10 +110,9 @@ def _solved(
     start = _rows(z0.detach())
     z, fz, report = iterate(inner, start, space, solver, stop, lipschitz, small, nilpotent)
     bound_error(report, space, fz - z, lipschitz)
-    tell(report, on_fail)
+    tell(report, on_fail, lipschitz)
     if torch.is_grad_enabled():
         if isinstance(backward, Phantom):
-            fz = z
             for _ in range(backward.k):
                 fz = fz.lerp(inner(fz), backward.tau)
         else:
@@ -152,7 +151,7 @@ def _unrolled(
     report.node_updates *= steps
     report.history = [(steps, residual) for _, residual in report.history]
     if not torch.isfinite(report.residual).all():
-        tell(report, on_fail)
+        tell(report, on_fail, lipschitz)
     return out, report
 
 

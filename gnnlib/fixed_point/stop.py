@@ -82,6 +82,16 @@ def measure(
     return torch.stack([relative, size])
 
 
+def out_of_range(numbers: Tensor) -> bool:
+    """Whether squares may have left the range of float32 in the results [2, B] of `measure`.
+
+    A step of 1e-25 would count as none, and one of 1e25 as infinite: such are measured once more,
+    in float64, which costs too much to be the rule.
+    """
+    relative, size = numbers
+    return not bool(((relative > 0) & (size > 1e-15) & (size < torch.inf)).all())
+
+
 def _largest(rows: Tensor) -> Tensor:
     return rows.abs().amax(1) if rows.shape[1] else rows.new_zeros(rows.shape[0])
 

@@ -67,6 +67,7 @@ def convergence(
         _iterations(axes, results, "backward_iterations", ACCENT, "backward")
         axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
         _frame(axes, "Iterations of each epoch", "epoch")
+        axes.locator_params("y", integer=True)
     return save(figure, path)
 
 

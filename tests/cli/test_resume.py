@@ -62,6 +62,13 @@ def test_a_folder_with_a_space_is_quoted(monkeypatch):
     assert gnnlib(*words).stderr.splitlines()[-1] == "gnnlib train --resume 'my runs/first'"
 
 
+def test_the_command_that_goes_on_writes_for_tensorboard_too(monkeypatch):
+    pytest.importorskip("tensorboard")
+    interrupt_at(2, monkeypatch)
+    done = gnnlib(f"{COMMAND} --tensorboard")
+    assert done.stderr.splitlines()[-1] == f"gnnlib train --resume {RUN} --tensorboard"
+
+
 def test_resuming_a_complete_run_prints_its_result_again(monkeypatch):
     first = gnnlib(f"{COMMAND} --json")
     monkeypatch.setitem(SOURCES, "cora", unreachable(AssertionError))

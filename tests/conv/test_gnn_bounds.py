@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gnnlib import Batch, Graph
-from gnnlib.conv import GNNConv
+from gnnlib.conv import PPNP, GNNConv, IGNNConv
 from gnnlib.conv._aggregation import bounded
 from gnnlib.fixed_point import (
     Contraction,
@@ -265,6 +265,19 @@ def test_other_numbers_that_are_not_finite_are_an_error_too(where, value):
                 conv.transition_parameters()[0][0, 1] = value
         with pytest.raises(FixedPointDivergence, match="not finite"):
             conv(graph.x, graph, weight)
+        conv.on_fail = "ignore"
+        conv(graph.x, graph, weight)
+        assert not conv.last_report.certified and conv.last_report.lipschitz_bound is None
+
+
+@pytest.mark.parametrize("conv", [GNNConv(4, 3), IGNNConv(4, 3), PPNP(0.1)], ids=repr)
+def test_the_report_of_an_earlier_call_does_not_survive_an_error(conv):
+    graph = make_graph("ring")
+    conv(graph.x, graph)
+    assert conv.last_report is not None
+    with pytest.raises(FixedPointDivergence):
+        conv(graph.x * torch.nan, graph)
+    assert conv.last_report is None
 
 
 def test_huge_weights_are_weighed_like_any_other():

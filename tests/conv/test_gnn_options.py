@@ -1,12 +1,14 @@
 """The options of GNNConv, the shape of its interface, and its doors."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gnnlib import Graph
-from gnnlib.conv import GNNConv
+from gnnlib.conv import PPNP, GNNConv, IGNNConv
 from gnnlib.fixed_point import Contraction, Picard, Stop, Unrolled
 from tests.graphs import make_graph
 
@@ -182,6 +184,13 @@ def test_dropout_by_function_is_found_in_the_first_training_step():
     assert conv.eval()(graph.x, graph).isfinite().all()
 
 
+def test_a_module_compiles_in_training():
+    graph = make_graph("directed_random")
+    conv = GNNConv(4, 3, transition=Damped(3), backward=Unrolled(3))
+    compiled = torch.compile(conv, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(graph.x, graph), conv(graph.x, graph))
+
+
 def test_a_module_must_keep_the_shape_of_the_states():
     class Wrong(nn.Module):
         def forward(self, aggregated, forcing):
@@ -339,3 +348,15 @@ def test_bad_features_are_named():
         GNNConv(4, 3, edge_dim=5)(graph.x, graph)
     with pytest.raises(TypeError, match="graph must be a Graph or an Adjacency, got Tensor"):
         GNNConv(4, 3, contraction=Contraction(0.9, "penalty")).penalty(graph.edge_index)
+
+
+@pytest.mark.parametrize(
+    "layer", [partial(GNNConv, 4, 3), partial(IGNNConv, 4, 3), partial(PPNP, 0.1)]
+)
+def test_no_layer_takes_a_solve_of_a_wrong_kind(layer):
+    """Nor does 0 stand for the default."""
+    for name, value in {"solver": 0, "stop": 1e-3, "backward": "gmres"}.items():
+        with pytest.raises(TypeError, match=rf"{name} must be .* or None, got {value!r}"):
+            layer(**{name: value})
+    with pytest.raises(ValueError, match="on_fail must be one of"):
+        layer(on_fail="quiet")

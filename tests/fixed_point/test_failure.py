@@ -1,3 +1,4 @@
+import copy
 import warnings
 
 import pytest
@@ -62,6 +63,13 @@ def test_max_iter_is_a_warning_with_the_residual_reached():
     assert report.iterations.item() == 7
 
 
+def test_a_warning_at_max_iter_promises_no_end_where_there_is_none():
+    with pytest.warns(FixedPointWarning, match=r"rate 1\.01 a step; such steps do not converge"):
+        solve(lambda z: 1.01 * z + 1, torch.zeros(3), solver=Picard(), stop=Stop(max_iter=20))
+    with pytest.warns(FixedPointWarning, match="a larger max_iter or tol, or a smaller kappa"):
+        solve(lambda z: 0.99 * z + 1, torch.zeros(3), solver=Picard(), stop=Stop(max_iter=20))
+
+
 def test_warn_warns_of_both_and_ignore_of_none():
     f = Affine(norm=3.0, symmetric=True)
     with pytest.warns(FixedPointWarning, match="diverges"):
@@ -104,3 +112,17 @@ def test_a_report_is_one_line():
     z.sum().backward()
     text = str(report)
     assert "\n" not in text and "certified" in text and "backward converged in" in text
+
+
+def test_an_error_can_be_copied():
+    """And so be sent from one process to another, which goes by the same way."""
+    with pytest.raises(FixedPointDivergence) as caught:
+        solve(lambda z: z + torch.nan, torch.zeros(3))
+    error = copy.deepcopy(caught.value)
+    assert str(error) == str(caught.value) and error.graphs == [0]
+    assert error.report.status == [Status.NONFINITE]
+
+
+def test_what_is_not_finite_is_not_certified():
+    _, report = solve(lambda z: z / 2 + torch.nan, torch.zeros(3), lipschitz=0.5, on_fail="ignore")
+    assert not report.certified and report.lipschitz_bound is None and report.error_bound is None

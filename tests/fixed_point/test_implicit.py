@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -239,6 +242,45 @@ def test_phantom_gradients_are_those_of_damped_steps_from_the_fixed_point():
     assert torch.allclose(f.bias.grad, expected.expand(5, 4), rtol=1e-9)
 
 
+@pytest.mark.parametrize("backward", [Phantom(k=1, tau=0.1), Phantom(k=3, tau=0.5)], ids=str)
+def test_phantom_steps_leave_the_result_within_its_error_bound(backward):
+    k = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    z, report = solve(
+        lambda z: k * z + 1, torch.zeros(3).double(), lipschitz=0.1, backward=backward,
+        stop=Stop(tol=0.1),
+    )  # fmt: skip
+    assert (z - 1 / 0.9).norm().item() <= report.error_bound.item() * (1 + 1e-9)
+
+
+def test_phantom_steps_leave_the_result_of_a_nilpotent_map_exact():
+    weight = torch.diag(torch.ones(3), 1).requires_grad_()
+    z, _ = solve(lambda z: weight @ z + 1, torch.zeros(4, 1), nilpotent=4, backward=Phantom())
+    assert z.flatten().tolist() == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("solver", ["gmres", "anderson", "picard"])
+@pytest.mark.parametrize("scale", [1e-27, 1e27])
+def test_gradients_may_be_of_any_size(solver, scale):
+    """In float32 the square of a number like these is 0 or infinite."""
+    f = Affine(norm=0.8, dtype=torch.float32)
+    f.bias.requires_grad_()
+    z, report = solve(f, f.start, backward=Implicit(solver))
+    (plain,) = torch.autograd.grad(z.sum(), f.bias, retain_graph=True)
+    (scaled,) = torch.autograd.grad(z.sum() * scale, f.bias)
+    assert report.backward.all_converged
+    assert torch.allclose(scaled / scale, plain, rtol=1e-4)
+
+
+def test_plain_steps_that_did_not_do_are_counted():
+    """The rate of the first steps is not that of the adjoint: plain steps are tried, then GMRES."""
+    slow = torch.tensor([0.5, 0.99], requires_grad=True)
+    start = torch.tensor([0.0, 100.0])
+    z, report = solve(lambda z: slow * z + 1, start, stop=Stop(tol=1e-4))
+    z.sum().backward()
+    assert report.rate.item() < 0.6 and report.backward.solver == "gmres"
+    assert report.backward.iterations.item() > 200
+
+
 def test_unrolling_backpropagates_through_its_steps_and_reports_the_last():
     f = Affine(norm=0.9)
     f.bias.requires_grad_()
@@ -265,6 +307,25 @@ def test_unrolling_compiles_without_a_break():
     assert torch.allclose(run(f.start), f(f(f(f.start))))
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_a_solve_kept_is_gone_with_its_result(twice):
+    """Without the help of the garbage collector, which would come late in a training loop."""
+    weight, bias = inputs()
+    gc.collect()
+    gc.disable()
+    try:
+        taken = bias * 1
+        z, report = solve(tanh_map(weight, taken), torch.zeros_like(bias))
+        (gradient,) = torch.autograd.grad(z.square().sum(), weight, create_graph=twice)
+        if twice:
+            gradient.square().sum().backward()
+        kept = [weakref.ref(taken), weakref.ref(z)]
+        del taken, z, gradient
+        assert report.backward is not None and [ref() for ref in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
 def test_a_tensor_changed_in_place_is_noticed():
     f = Affine()
     f.weight.requires_grad_()
@@ -273,6 +334,17 @@ def test_a_tensor_changed_in_place_is_noticed():
         f.weight.mul_(0.5)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         z.sum().backward()
+
+
+def test_autocast_around_backward_leaves_its_system_exact():
+    f = Affine(norm=0.95, dtype=torch.float32)
+    f.bias.requires_grad_()
+    z, report = solve(f, f.start)
+    with torch.autocast("cpu", torch.bfloat16):
+        z.sum().backward()
+    assert report.backward.all_converged
+    expected = torch.linalg.solve(torch.eye(4) - f.weight.T, torch.ones(4, 1)).flatten()
+    torch.testing.assert_close(f.bias.grad, expected.expand(5, 4), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

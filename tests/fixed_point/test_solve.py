@@ -292,3 +292,14 @@ def test_rounding_in_the_products_of_residuals_does_not_lead_astray():
         (alpha,) = _mixture(gram[None], known, 7, ridge)
         mixed = torch.linalg.vector_norm(alpha @ residuals.double())
         assert mixed <= 2e-3 * torch.linalg.vector_norm(residuals[-1])
+
+
+@pytest.mark.parametrize("factor", [1e-28, 1e28])
+def test_numbers_whose_squares_float32_does_not_hold_are_measured_too(factor):
+    z, report = solve(lambda z: 0.5 * z + factor, torch.zeros(3, 4), lipschitz=0.5)
+    assert torch.allclose(z / factor, torch.full((3, 4), 2.0), rtol=1e-5)
+    assert report.all_converged and report.error_bound is not None
+    error = torch.linalg.vector_norm(z.double() - 2 * factor).item()
+    rounding = torch.finfo(torch.float32).eps * torch.linalg.vector_norm(z.double()).item()
+    assert 0 < report.error_bound.item() < 10 * error
+    assert error <= report.error_bound.item() + 2 * rounding

@@ -79,6 +79,11 @@ def test_the_iterations_of_the_epochs_are_the_mean_over_the_runs():
     assert line(axes, "backward").tolist() == [[1, 16], [2, 31], [3, 31]]
 
 
+def test_iterations_are_counted_in_whole_numbers():
+    _, axes = convergence({"conv": solved(0.5)}, [run([17, 17, 18])]).axes
+    assert all(tick == round(tick) for tick in axes.get_yticks())
+
+
 def test_runs_of_other_models_have_no_second_panel():
     assert len(convergence({"conv": solved(0.5)}, [run([None, None])]).axes) == 1
 
