@@ -34,7 +34,7 @@ def iterate(
     A problem that has arrived is frozen: its state no longer changes. Where `narrow` can make f
     for some of the problems alone, the frozen ones are also no longer computed.
     """
-    tol = stop.tolerance(z0.dtype)
+    tol = stop.tolerance(z0.dtype, lipschitz)
     # What is sure to arrive may grow on its way, as may what an accelerated step disturbs.
     ledger = Ledger(space.num_problems, tol, nilpotent is None and not lipschitz.certified)
     steps = solver.start(Problem(space, tol, nilpotent is not None or stop.kind == "node"))

@@ -27,7 +27,7 @@ class Stop:
 
     All three are relative, since an absolute tolerance is a hidden cap on how far information
     travels. No dtype resolves less than its rounding: the tolerance that holds is
-    max(`tol`, 16 eps).
+    max(`tol`, 16 eps), and for "error" max(`tol`, 16 eps L / (1 − L)) where that is more.
 
     Args:
         tol: the tolerance.
@@ -57,9 +57,12 @@ class Stop:
         check_count("max_iter", self.max_iter)
         check_count("check_every", self.check_every)
 
-    def tolerance(self, dtype: torch.dtype) -> float:
-        """The relative residual that a state of this dtype has to reach."""
-        return max(self.tol, 16 * torch.finfo(dtype).eps)
+    def tolerance(self, dtype: torch.dtype, lipschitz: Lipschitz | None = None) -> float:
+        """What the left side of the rule has to reach for a state of this dtype."""
+        least = 16 * torch.finfo(dtype).eps
+        if self.kind == "error" and lipschitz is not None and lipschitz.bound is not None:
+            least *= max(1.0, amplification(lipschitz.bound))
+        return max(self.tol, least)
 
 
 def measure(

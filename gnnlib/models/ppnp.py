@@ -1,19 +1,11 @@
 """Predict, then propagate to the limit."""
 
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from .. import conv
-from .._errors import check_dropout
-from .._resolve import as_features, resolve
-from ..features import SparseFeatures, dropout
 from ..fixed_point import Stop
-from ..graph import Graph
-from ..linear import Linear
-from ._stack import layer_widths
+from ._propagated import PropagatedPerceptron
 
 
-class PPNP(nn.Module):
+class PPNP(PropagatedPerceptron):
     """A perceptron predicts from each node's features, personalised PageRank spreads the result.
 
     H = MLP(X), then Z = α (I − (1 − α) D^-1/2 (A + I)ᵀ D^-1/2)⁻¹ H, the limit of APPNP.
@@ -56,31 +48,7 @@ class PPNP(nn.Module):
         dropout: float = 0.5,
         tol: float = 1e-6,
     ):
-        super().__init__()
-        check_dropout(dropout)
-        widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers)
-        self.lins = nn.ModuleList(Linear(a, b) for a, b in widths)
-        self.propagation = conv.PPNP(alpha, stop=Stop(tol=tol))
-        self.dropout = dropout
-
-    @property
-    def convs(self) -> nn.ModuleList:
-        """The layers that have parameters: what `TrainConfig.decay_layers` counts."""
-        return self.lins
-
-    def forward(
-        self, x: Tensor | SparseFeatures, graph: Graph, edge_weight: Tensor | None = None
-    ) -> Tensor:
-        """Logits [N, out_channels] of node features x [N, in_channels]."""
-        x = as_features(x)
-        resolve(graph, x, edge_weight=edge_weight)  # the rows, as they came
-        first, *others = self.lins
-        h = first(dropout(x, self.dropout, self.training))
-        for lin in others:
-            h = lin(F.dropout(h.relu(), self.dropout, self.training))
-        return self.propagation(h, graph, edge_weight)
-
-    def reset_parameters(self) -> None:
-        """Draws every parameter anew."""
-        for lin in self.lins:
-            lin.reset_parameters()  # pyright: ignore[reportCallIssue]
+        propagation = conv.PPNP(alpha, stop=Stop(tol=tol))
+        super().__init__(
+            in_channels, hidden_channels, out_channels, num_layers, dropout, propagation
+        )

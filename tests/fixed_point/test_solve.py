@@ -130,6 +130,13 @@ def test_stopping_by_error_bounds_the_relative_error():
     assert (z - f.fixed_point).norm() <= 1e-6 * z.norm()
 
 
+def test_a_small_error_is_not_asked_of_float32_where_rounding_alone_is_larger():
+    f = Affine(rows=50, norm=0.999, dtype=torch.float32, symmetric=True)
+    stop = Stop(tol=1e-7, kind="error", max_iter=20_000)
+    _, report = solve(f, f.start, stop=stop, lipschitz=Lipschitz(0.999, "node"), solver=Picard())
+    assert report.all_converged and report.tol == pytest.approx(16 * 999 * 2**-23)
+
+
 def test_without_a_bound_nothing_is_certified():
     _, report = solve(f := Affine(), f.start)
     assert not report.certified and report.lipschitz_bound is None and report.error_bound is None
