@@ -41,12 +41,13 @@ def iterate(
     limit = stop.max_iter if nilpotent is None else max(stop.max_iter, nilpotent)
     full: _Full | None = None
     z, step = z0, 0
+    diff = torch.empty_like(z)  # one for all steps: a new one each time costs as much as a norm
     while True:
         fz = fn(z)
         step += 1
         ledger.evaluations += 1
         ledger.node_updates += space.num_rows
-        diff = fz - z
+        torch.sub(fz, z, out=diff)
         residual = None
         exact = nilpotent is not None and step >= nilpotent and steps.plain is True
         if step % stop.check_every == 0 or step >= limit or exact:
@@ -71,6 +72,7 @@ def iterate(
                     steps.keep(smaller, kept, rows)
                     ids = torch.from_numpy(ledger.ids).to(z.device)
                     space, fn, after = smaller, narrow(ids), after[rows]
+                    diff = torch.empty_like(after)
         z = after
     report = ledger.report(steps.name, lipschitz)
     if full is not None:

@@ -49,6 +49,14 @@ class Space:
         rows = self.spread(coefficients)  # [N, K]
         return torch.einsum("nk,knd->nd", rows, vectors)
 
+    def subtract(self, x: Tensor, coefficients: Tensor, vectors: Tensor, out: Tensor) -> None:
+        """x − Σ_k coefficients[b, k] · vectors[k] into `out`, all [N, D]; x stays as it is."""
+        if self.ptr is None and out.numel():
+            flat = vectors.flatten(1).t()
+            torch.addmv(x.flatten(), flat, coefficients[0], alpha=-1, out=out.view(-1))
+        else:
+            torch.sub(x, self.combine(coefficients, vectors), out=out)
+
     def spread(self, values: Tensor) -> Tensor:
         """The problem's values [B, …] at each of its rows, [N, …]; one problem: broadcastable."""
         if self.ptr is None:

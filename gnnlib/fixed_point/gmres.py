@@ -93,16 +93,17 @@ class _Cycle:
     def extend(self, product: Map) -> None:
         """One more direction."""
         k = self.length
+        known, direction = self.basis[: k + 1], self.basis[k + 1]
         w = product(self.basis[k])
-        known = self.space.dots(self.basis[: k + 1], w)
-        w = w - self.space.combine(known, self.basis[: k + 1])
-        norm = self.space.norm(w).double()
-        known = known.double()
+        shares = self.space.dots(known, w)
+        self.space.subtract(w, shares, known, out=direction)
+        norm = self.space.norm(direction).double()
+        shares = shares.double()
         # A space that is exhausted gives rounding noise, which is no direction.
-        noise = torch.finfo(w.dtype).eps * torch.linalg.vector_norm(known, dim=1)
+        noise = torch.finfo(w.dtype).eps * torch.linalg.vector_norm(shares, dim=1)
         norm = torch.where((norm > noise) & (self.lengths > k), norm, 0.0)
-        self.basis[k + 1] = w * self.space.spread(_inverse(norm)).to(w.dtype).unsqueeze(1)
-        self.matrix[:, : k + 1, k] = -known
+        direction *= self.space.spread(_inverse(norm)).to(w.dtype).unsqueeze(1)
+        self.matrix[:, : k + 1, k] = -shares
         self.matrix[:, k, k] += 1
         self.matrix[:, k + 1, k] = -norm
         self.length += 1
