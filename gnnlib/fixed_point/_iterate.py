@@ -52,7 +52,7 @@ def iterate(
         exact = nilpotent is not None and step >= nilpotent and steps.plain is True
         if step % stop.check_every == 0 or step >= limit or exact:
             numbers = measure(stop.kind, space, diff, fz, lipschitz).cpu()
-            if out_of_range(numbers[:, torch.from_numpy(ledger.running[ledger.ids])]):
+            if out_of_range(numbers, ledger.running[ledger.ids]):
                 numbers = measure(stop.kind, space, diff.double(), fz.double(), lipschitz).cpu()
             residual = numbers[0]
             ledger.look(step, numbers, steps.plain, exact)

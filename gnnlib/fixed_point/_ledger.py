@@ -54,11 +54,12 @@ class Ledger:
         self._end(ids[~np.isfinite(size)], Status.NONFINITE)
         self._end(ids[residual <= self.tol], Status.CONVERGED)
         if self.may_diverge:
-            with np.errstate(invalid="ignore"):
-                self.above[ids] = np.where(size > DIVERGED * best, self.above[ids] + 1, 0)
+            self.above[ids] = np.where(size > DIVERGED * best, self.above[ids] + 1, 0)
             self._end(ids[(self.above[ids] >= LOOKS) & self.running[ids]], Status.DIVERGED)
 
     def _end(self, ids: np.ndarray, status: Status) -> None:
+        if not ids.size:
+            return
         for problem in ids.tolist():
             self.status[problem] = status
         self.running[ids] = False

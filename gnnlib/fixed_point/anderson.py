@@ -71,7 +71,8 @@ class AndersonSteps:
         used = min(self.count, self.settings.m)
         row = self.space.dots(diffs[:used], diff).double()  # [B, m]
         gram[:, slot, :used] = gram[:, :used, slot] = row
-        self._forget_if_grown(row[:, slot].sqrt(), known)
+        if residual is not None:
+            self._forget_if_grown(residual, known)
         known[:, slot] = True
         if used == 1:
             return fz if self.settings.damping == 1 else z.lerp(fz, self.settings.damping)
@@ -86,20 +87,22 @@ class AndersonSteps:
     def _memory(self, fz: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if self.states is None:
             m, count = self.settings.m, self.space.num_problems
-            self.states = fz.new_zeros((m,) + fz.shape)
-            self.diffs = torch.zeros_like(self.states)
+            self.states = fz.new_empty((m,) + fz.shape)
+            self.diffs = torch.empty_like(self.states)
             self.gram = fz.new_zeros((count, m, m), dtype=torch.float64)
             self.known = torch.zeros(count, m, dtype=torch.bool, device=fz.device)
         assert self.diffs is not None and self.gram is not None and self.known is not None
         return self.states, self.diffs, self.gram, self.known
 
-    def _forget_if_grown(self, size: Tensor, known: Tensor) -> None:
+    def _forget_if_grown(self, residual: Tensor, known: Tensor) -> None:
         if self.best is None:
-            self.best = size
+            self.best = residual
             return
-        grown = size > self.settings.restart * self.best
-        known &= ~grown.unsqueeze(1)
-        self.best = torch.where(grown, size, torch.minimum(self.best, size))
+        grown = residual > self.settings.restart * self.best
+        self.best = torch.minimum(self.best, residual)
+        if grown.any():
+            known &= ~grown.to(known.device).unsqueeze(1)
+            self.best = torch.where(grown, residual, self.best)
 
     def keep(self, space: Space, problems: Tensor, rows: Tensor) -> None:
         self.space = space
@@ -108,18 +111,16 @@ class AndersonSteps:
             self.states, self.diffs = self.states[:, rows], self.diffs[:, rows]
             self.gram, self.known = self.gram[problems], self.known[problems]
         if self.best is not None:
-            self.best = self.best[problems]
+            self.best = self.best[problems.cpu()]
 
 
 def _mixture(gram: Tensor, known: Tensor, latest: int, ridge: float) -> Tensor:
     """α of each problem, [B, m]; 0 at the states it has forgotten."""
-    size = torch.where(known, gram.diagonal(dim1=1, dim2=2), 0).sqrt()
-    inverse = torch.where(size > 0, 1 / size, 0)
+    inverse = gram.diagonal(dim1=1, dim2=2).rsqrt()  # 1 / ‖rᵢ‖
+    inverse = torch.where(known & (inverse < torch.inf), inverse, 0)
     eye = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
-    matrix = gram * inverse.unsqueeze(1) * inverse.unsqueeze(2) + ridge * eye
-    # One right side for all sizes: what counts is the proportion of the coefficients.
-    right = inverse / inverse.amax(1, keepdim=True)
-    alpha = inverse * torch.linalg.solve_ex(matrix, right)[0]
+    matrix = gram * (inverse.unsqueeze(1) * inverse.unsqueeze(2)) + ridge * eye
+    alpha = inverse * torch.linalg.solve_ex(matrix, inverse)[0]
     alpha = alpha / alpha.sum(1, keepdim=True)
     # A residual of 0, or one that is not finite: a plain step.
     return torch.where(torch.isfinite(alpha).all(1, keepdim=True), alpha, eye[latest])

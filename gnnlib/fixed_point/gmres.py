@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,9 +49,9 @@ def gmres(
     u, products = torch.zeros_like(v), 0
     gap, out = v, v  # v + Ju − u and v + Ju, at u = 0
     while True:
-        size = space.norm(gap).double()
-        scale = space.norm(out).double()
-        residual = torch.where(size == 0, 0.0, size / scale).cpu()
+        size, scale = _numbers(torch.stack([space.norm(gap), space.norm(out)]).double())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            residual = torch.from_numpy(np.where(size == 0, 0.0, size / scale))
         open_ = ~report.converged
         report.residual[open_] = residual[open_]
         report.iterations[open_] = products
@@ -60,16 +61,14 @@ def gmres(
         report.converged |= residual <= tol
         if report.converged.all() or products >= max_iter or not torch.isfinite(residual).all():
             return out * unit, report
-        cycle = _Cycle(
-            space, gap, torch.where(report.converged.to(size.device), 0.0, size), restart
-        )
+        before = _numbers(space.norm(u).double())
+        cycle = _Cycle(space, gap, np.where(report.converged.numpy(), 0.0, size), before, restart)
         while products + 1 < max_iter and cycle.length < restart:
             cycle.extend(product)
             products += 1
-            arrived, relative = cycle.look(tol, space.norm(u).double() if products > restart else 0)
-            report.history.append(
-                (products, torch.where(report.converged, report.residual, relative))
-            )
+            arrived, relative = cycle.look(tol)
+            relative = torch.where(report.converged, report.residual, torch.from_numpy(relative))
+            report.history.append((products, relative))
             if arrived:
                 break
         u = u + cycle.correction()
@@ -79,16 +78,23 @@ def gmres(
 
 
 class _Cycle:
-    """The Krylov space of I − J from one start: an orthonormal basis, and I − J in it."""
+    """The Krylov space of I − J from one start: an orthonormal basis, and I − J in it.
 
-    def __init__(self, space: Space, gap: Tensor, size: Tensor, restart: int):
+    What is small is in numpy, whose calls cost a tenth of torch's; each product needs a look, and
+    so a transfer, anyway.
+    """
+
+    def __init__(
+        self, space: Space, gap: Tensor, size: np.ndarray, before: np.ndarray, restart: int
+    ):
         self.space = space
         self.size = size  # ‖gap‖ [B], 0 where nothing remains to be done
+        self.before = before  # ‖u‖ [B], at the start of the cycle
         self.basis = gap.new_empty((restart + 1,) + gap.shape)
-        self.basis[0] = gap * space.spread(_inverse(size)).to(gap.dtype).unsqueeze(1)
-        self.matrix = size.new_zeros((size.shape[0], restart + 1, restart))
+        torch.mul(gap, self._of_rows(_inverse(size)), out=self.basis[0])
+        self.matrix = np.zeros((size.shape[0], restart + 1, restart))
         self.length = 0
-        self.lengths = torch.where(size == 0, 0, restart)  # columns that a problem uses
+        self.lengths = np.where(size == 0, 0, restart)  # columns that a problem uses
 
     def extend(self, product: Map) -> None:
         """One more direction."""
@@ -97,46 +103,60 @@ class _Cycle:
         w = product(self.basis[k])
         shares = self.space.dots(known, w)
         self.space.subtract(w, shares, known, out=direction)
-        norm = self.space.norm(direction).double()
-        shares = shares.double()
+        norm = self.space.norm(direction).unsqueeze(1)
+        numbers = _numbers(torch.cat([shares.double(), norm.double()], 1))
+        shares, norm = numbers[:, :-1], numbers[:, -1]
         # A space that is exhausted gives rounding noise, which is no direction.
-        noise = torch.finfo(w.dtype).eps * torch.linalg.vector_norm(shares, dim=1)
-        norm = torch.where((norm > noise) & (self.lengths > k), norm, 0.0)
-        direction *= self.space.spread(_inverse(norm)).to(w.dtype).unsqueeze(1)
+        noise = torch.finfo(w.dtype).eps * np.linalg.norm(shares, axis=1)
+        norm = np.where((norm > noise) & (self.lengths > k), norm, 0.0)
+        direction *= self._of_rows(_inverse(norm))
         self.matrix[:, : k + 1, k] = -shares
         self.matrix[:, k, k] += 1
         self.matrix[:, k + 1, k] = -norm
         self.length += 1
 
-    def look(self, tol: float, before: Tensor | float) -> tuple[bool, Tensor]:
+    def look(self, tol: float) -> tuple[bool, np.ndarray]:
         """Whether all problems have arrived, and their residuals as the small systems tell them."""
         y, left = self._least_squares()
-        reached = torch.linalg.vector_norm(y, dim=1) + before  # at most ‖u‖
+        reached = np.linalg.norm(y, axis=1) + self.before  # at most ‖u‖
         arrived = left <= 0.9 * tol * reached
-        self.lengths = torch.where(arrived, self.lengths.clamp(max=self.length), self.lengths)
-        relative = torch.where(self.size == 0, 0.0, left / reached)
-        return bool(arrived.all()), relative.cpu()
+        self.lengths = np.where(arrived, np.minimum(self.lengths, self.length), self.lengths)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = np.where(self.size == 0, 0.0, left / reached)
+        return bool(arrived.all()), relative
 
     def correction(self) -> Tensor:
         """The element of the space with the least residual, [N, D]."""
         y, _ = self._least_squares()
         basis = self.basis[: self.length]
-        return self.space.combine(y.to(basis.dtype), basis)
+        return self.space.combine(torch.from_numpy(y).to(basis), basis)
 
-    def _least_squares(self) -> tuple[Tensor, Tensor]:
+    def _least_squares(self) -> tuple[np.ndarray, np.ndarray]:
         k = self.length
         matrix = self.matrix[:, : k + 1, :k]
-        unused = torch.arange(k, device=matrix.device) >= self.lengths.unsqueeze(1)  # [B, k]
-        # A column that is not used stands alone in the row below it: its coefficient is 0.
-        below = torch.eye(k + 1, k, dtype=matrix.dtype, device=matrix.device).roll(1, 0)
-        matrix = torch.where(unused.unsqueeze(1), below, matrix)
-        q, r = torch.linalg.qr(matrix)
-        right = self.size.unsqueeze(1) * q[:, 0]
-        y = torch.linalg.solve_triangular(r, right.unsqueeze(2), upper=True)
-        left = -(matrix @ y).squeeze(2)
+        unused = np.arange(k) >= self.lengths[:, None]  # [B, k]
+        if unused.any():
+            # A column that is not used stands alone in the row below it: its coefficient is 0.
+            matrix = np.where(unused[:, None], np.eye(k + 1, k, -1), matrix)
+        q, r = np.linalg.qr(matrix)
+        diagonal = np.arange(k)
+        # I − J may be singular; what numpy refuses to solve is then not a number.
+        r[:, diagonal, diagonal] = np.where(
+            r[:, diagonal, diagonal] == 0, np.nan, r[:, diagonal, diagonal]
+        )
+        y = np.linalg.solve(r, self.size[:, None, None] * q[:, :1].swapaxes(1, 2))
+        left = -(matrix @ y)[:, :, 0]
         left[:, 0] += self.size
-        return y.squeeze(2), torch.linalg.vector_norm(left, dim=1)
+        return y[:, :, 0], np.linalg.norm(left, axis=1)
+
+    def _of_rows(self, values: np.ndarray) -> Tensor:
+        """A number of each problem for its rows, as a factor of states."""
+        return self.space.spread(torch.from_numpy(values).to(self.basis)).unsqueeze(1)
 
 
-def _inverse(size: Tensor) -> Tensor:
-    return torch.where(size > 0, 1 / size, 0.0)
+def _numbers(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()
+
+
+def _inverse(size: np.ndarray) -> np.ndarray:
+    return np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,14 +86,15 @@ def measure(
     return torch.stack([relative, size])
 
 
-def out_of_range(numbers: Tensor) -> bool:
-    """Whether squares may have left the range of float32 in the results [2, B] of `measure`.
+def out_of_range(numbers: Tensor, running: np.ndarray) -> bool:
+    """Whether squares may have left the range of float32 in the results [2, B] of `measure` for a
+    problem that is `running` [B].
 
     A step of 1e-25 would count as none, and one of 1e25 as infinite: such are measured once more,
     in float64, which costs too much to be the rule.
     """
-    relative, size = numbers
-    return not bool(((relative > 0) & (size > 1e-15) & (size < torch.inf)).all())
+    relative, size = numbers.numpy()[:, running]
+    return not bool(((relative > 0) & (size > 1e-15) & (size < math.inf)).all())
 
 
 def _largest(rows: Tensor) -> Tensor:
