@@ -1,3 +1,6 @@
+# What a report or a tensor may lack is there in these tests; wrong kinds are given on purpose.
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
 import gc
 import weakref
 
