@@ -2,8 +2,8 @@ import networkx
 import pytest
 import torch
 
-from gnnlib import Adjacency
-from gnnlib._longest_path import longest_path
+from gnnlib import Adjacency, Batch, Graph
+from gnnlib._longest_path import longest_path, longest_paths
 from gnnlib._ranges import ranges
 from tests.graphs import GRAPHS, random_edges
 
@@ -43,10 +43,17 @@ def test_a_self_loop_or_a_cycle_at_the_end_of_a_chain_is_a_cycle():
 def test_it_is_computed_once():
     adj = Adjacency.from_edge_index([[0, 1], [1, 2]])
     assert longest_path(adj) == 2
-    assert adj.memo("longest_path", lambda: pytest.fail("computed again")) == 2
+    assert adj.memo("longest_path", lambda: pytest.fail("computed again")).tolist() == [0, 1, 2]
 
 
 def test_ranges_may_be_empty():
     first, count = torch.tensor([4, 9, 0, 7]), torch.tensor([2, 0, 3, 0])
     assert ranges(first, count).tolist() == [4, 5, 0, 1, 2]
     assert ranges(first[:0], count[:0]).tolist() == []
+
+
+def test_each_graph_of_a_batch_has_its_own():
+    chain, cycle, lone = [[0, 1, 2], [1, 2, 3]], [[0, 1], [1, 0]], torch.zeros(2, 0).long()
+    graphs = [Graph(chain), Graph(cycle), Graph(lone, num_nodes=1), Graph(lone, num_nodes=0)]
+    batch = Batch.from_graphs([*graphs, Graph([[0, 1, 1], [1, 0, 2]])])
+    assert longest_paths(batch.adj, batch.graph_ptr).tolist() == [3, -1, 0, 0, -1]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._errors import check_dropout, unknown_choice
-from .._longest_path import longest_path
+from .._longest_path import longest_path, longest_paths
 from .._memo import is_tracing
 from .._resolve import ABSENT, as_features, check_matrices, resolve
 from ..adjacency import Adjacency
@@ -318,9 +318,13 @@ class GNNConv(nn.Module):
             few_rows = rows.keep(kept)
             return lambda z: step(z, few, few_rows)
 
-        length = None if is_tracing() else longest_path(aggregate.adj)
+        length = steps = None
         if not is_tracing():
             self.last_report = None  # not that of an earlier call, if this one fails
+            length = longest_path(aggregate.adj)
+            steps = None if length is None else length + 1
+            if length is None and segments is not None:
+                steps = longest_paths(aggregate.adj, segments) + 1
         z, report = solve(
             lambda z: step(z, aggregate, rows),
             start,
@@ -331,7 +335,7 @@ class GNNConv(nn.Module):
             on_fail=self.on_fail,
             lipschitz=self._lipschitz(length is not None),
             narrow=None if segments is None else narrow,
-            nilpotent=None if length is None else length + 1,
+            nilpotent=steps,
         )
         if not is_tracing():
             self.last_report = report

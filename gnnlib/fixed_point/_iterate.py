@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,18 +28,22 @@ def iterate(
     stop: Stop,
     lipschitz: Lipschitz,
     narrow: Narrow | None = None,
-    nilpotent: int | None = None,
+    nilpotent: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor, Report]:
     """The last state z [N, D], f(z), and the report; `fn` takes and gives states [N, D].
+
+    `nilpotent` [B] is the number of plain steps that are exact for each problem, 0 where none is.
 
     A problem that has arrived is frozen: its state no longer changes. Where `narrow` can make f
     for some of the problems alone, the frozen ones are also no longer computed.
     """
     tol = stop.tolerance(z0.dtype, lipschitz)
+    if nilpotent is None:
+        nilpotent = np.zeros(space.num_problems, dtype=np.int64)
     # What is sure to arrive may grow on its way, as may what an accelerated step disturbs.
-    ledger = Ledger(space.num_problems, tol, nilpotent is None and not lipschitz.certified)
-    steps = solver.start(Problem(space, tol, nilpotent is not None or stop.kind == "node"))
-    limit = stop.max_iter if nilpotent is None else max(stop.max_iter, nilpotent)
+    may_diverge = not lipschitz.certified
+    ledger = Ledger(space.num_problems, tol, stop.max_iter, nilpotent, may_diverge)
+    steps = solver.start(Problem(space, tol, (nilpotent > 0) | (stop.kind == "node")))
     full: _Full | None = None
     z, step = z0, 0
     diff = torch.empty_like(z)  # one for all steps: a new one each time costs as much as a norm
@@ -49,14 +54,13 @@ def iterate(
         ledger.node_updates += space.num_rows
         torch.sub(fz, z, out=diff)
         residual = None
-        exact = nilpotent is not None and step >= nilpotent and steps.plain is True
-        if step % stop.check_every == 0 or step >= limit or exact:
+        if step % stop.check_every == 0 or ledger.is_due(step):
             numbers = measure(stop.kind, space, diff, fz, lipschitz).cpu()
             if out_of_range(numbers, ledger.running[ledger.ids]):
                 numbers = measure(stop.kind, space, diff.double(), fz.double(), lipschitz).cpu()
             residual = numbers[0]
-            ledger.look(step, numbers, steps.plain, exact)
-            if step >= limit or not ledger.running.any():
+            ledger.look(step, numbers, steps.plain)
+            if not ledger.running.any():
                 break
         after = steps.next(z, fz, diff, residual)
         if space.ptr is not None and not (running := ledger.running[ledger.ids]).all():

@@ -17,9 +17,14 @@ class Ledger:
     In numpy, whose calls on a few numbers cost a tenth of torch's: a look is part of every step.
     """
 
-    def __init__(self, count: int, tol: float, may_diverge: bool):
+    def __init__(
+        self, count: int, tol: float, max_iter: int, nilpotent: np.ndarray, may_diverge: bool
+    ):
         self.tol = tol
-        self.may_diverge = may_diverge
+        self.nilpotent = nilpotent  # plain steps that are exact; 0: there is no such number
+        self.most = np.maximum(nilpotent, max_iter)
+        self.due = set(self.most.tolist()) | set(nilpotent.tolist())
+        self.may_diverge = may_diverge & (nilpotent == 0)
         self.ids = np.arange(count)
         self.running = np.ones(count, dtype=bool)
         self.iterations = np.zeros(count, dtype=np.int64)
@@ -34,17 +39,20 @@ class Ledger:
         self.evaluations = 0
         self.node_updates = 0
 
-    def look(self, step: int, numbers: Tensor, plain: bool | Tensor, exact: bool) -> None:
-        """Enter residual and ‖f(z) − z‖ of the problems in `ids`, [2, B]; `exact`: f(z) is known
-        to be the fixed point."""
+    def is_due(self, step: int) -> bool:
+        """Whether a problem may end at this step for its number alone."""
+        return step in self.due
+
+    def look(self, step: int, numbers: Tensor, plain: bool | Tensor) -> None:
+        """Enter residual and ‖f(z) − z‖ of the problems in `ids`, [2, B]."""
         chosen = self.running[self.ids]
         ids = self.ids[chosen]
         residual, size = numbers.numpy()[:, chosen]
-        if exact:
-            residual = np.where(np.isfinite(residual), 0.0, residual)
+        took_plain = np.full(ids.shape, plain) if isinstance(plain, bool) else plain.numpy()[chosen]
+        exact = took_plain & (self.nilpotent[ids] > 0) & (step >= self.nilpotent[ids])
+        residual = np.where(exact & np.isfinite(residual), 0.0, residual)
         before = self.size[ids]
-        keep = np.isfinite(before) & (before > 0)
-        keep &= plain if isinstance(plain, bool) else plain.numpy()[chosen]
+        keep = took_plain & np.isfinite(before) & (before > 0)
         after = ids[keep]
         self.rate[after] = (size[keep] / before[keep]) ** (1 / (step - self.looked))
         self.looked = step
@@ -53,9 +61,10 @@ class Ledger:
         self.history.append((step, torch.from_numpy(self.residual.copy())))
         self._end(ids[~np.isfinite(size)], Status.NONFINITE)
         self._end(ids[residual <= self.tol], Status.CONVERGED)
-        if self.may_diverge:
-            self.above[ids] = np.where(size > DIVERGED * best, self.above[ids] + 1, 0)
-            self._end(ids[(self.above[ids] >= LOOKS) & self.running[ids]], Status.DIVERGED)
+        self.above[ids] = np.where(size > DIVERGED * best, self.above[ids] + 1, 0)
+        diverged = (self.above[ids] >= LOOKS) & self.may_diverge[ids] & self.running[ids]
+        self._end(ids[diverged], Status.DIVERGED)
+        self._end(ids[(step >= self.most[ids]) & self.running[ids]], Status.MAX_ITER)
 
     def _end(self, ids: np.ndarray, status: Status) -> None:
         if not ids.size:

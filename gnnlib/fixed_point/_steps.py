@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from ._space import Space
@@ -14,7 +15,7 @@ class Problem:
 
     space: Space
     tol: float
-    plain: bool  # plain steps are the way: exact after finitely many, or each row counts
+    plain: np.ndarray  # [B], where plain steps are the way: exact ones, or where each row counts
 
 
 class Steps(Protocol):

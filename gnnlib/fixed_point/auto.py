@@ -39,7 +39,7 @@ class AutoSteps:
     def __init__(self, problem: Problem):
         self.space = problem.space
         self.tol = problem.tol
-        self.plain_only = problem.plain
+        self.may_mix = ~torch.from_numpy(problem.plain)  # [B]
         self.mixes: Tensor | None = None  # [B], where Anderson has taken over (CPU)
         self.anderson = AndersonSteps(Anderson(), problem.space)
         self.seen: list[tuple[int, Tensor]] = []  # the last looks: step, residual
@@ -57,7 +57,7 @@ class AutoSteps:
 
     def next(self, z: Tensor, fz: Tensor, diff: Tensor, residual: Tensor | None) -> Tensor:
         self.step += 1
-        if residual is not None and not (self.plain_only or self.all_mix):
+        if residual is not None and not self.all_mix:
             self.seen = [*self.seen[-2:], (self.step, residual)]
             if self.step >= FIRST and len(self.seen) > 1:
                 self._decide(diff.device)
@@ -73,7 +73,7 @@ class AutoSteps:
         (begin, before), (end, now) = self.seen[0], self.seen[-1]
         rate = (now / before) ** (1 / (end - begin))
         remaining = torch.where(rate < 1, math.log(self.tol) - now.log(), -math.inf) / rate.log()
-        slow = torch.where(rate < 1, end + remaining > MOST, True) & (now > self.tol)
+        slow = torch.where(rate < 1, end + remaining > MOST, True) & (now > self.tol) & self.may_mix
         if self.mixes is not None:
             slow |= self.mixes
         if slow.any():
@@ -84,6 +84,7 @@ class AutoSteps:
     def keep(self, space: Space, problems: Tensor, rows: Tensor) -> None:
         self.space = space
         self.anderson.keep(space, problems, rows)
+        self.may_mix = self.may_mix[problems.cpu()]
         self.seen = [(step, residual[problems.cpu()]) for step, residual in self.seen]
         if self.mixes is not None:
             self.mixes = self.mixes[problems.cpu()]

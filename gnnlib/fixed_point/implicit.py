@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from .._capture import Outside, leaf_of
 from ._iterate import Map, iterate
 from ._space import Space
 from .anderson import Anderson
+from .auto import Auto
 from .backward import Implicit
 from .failure import OnFail, tell_backward
 from .gmres import gmres
@@ -29,7 +31,7 @@ def attach(
     backward: Implicit,
     tol: float,
     on_fail: OnFail,
-    nilpotent: int | None,
+    nilpotent: np.ndarray | None,
     report: Report,
 ) -> Tensor:
     """f(z) at a solved z, with the gradient of the fixed point.
@@ -127,7 +129,7 @@ class _Adjoint:
         backward: Implicit,
         tol: float,
         on_fail: OnFail,
-        nilpotent: int | None,
+        nilpotent: np.ndarray | None,
         report: Any,
         device: str,
     ):
@@ -191,7 +193,8 @@ class _Adjoint:
             u, done = self._iterate(method.solver, product, v)
         else:
             # The rate may have been that of the first steps alone: then they are not the last word.
-            u, plain = self._iterate("picard", product, v) if self._plain_is_fast() else (v, None)
+            chosen = self._plain_first()
+            u, plain = (v, None) if chosen is None else self._iterate(chosen, product, v)
             done = plain
             if done is None or not done.all_converged:
                 u, done = gmres(product, v, self.space, tol, method.max_iter, method.restart)
@@ -200,21 +203,25 @@ class _Adjoint:
         tell_backward(done, tol, self.on_fail)
         return u
 
-    def _plain_is_fast(self) -> bool:
-        if self.nilpotent is not None:
-            return True
-        rate = self.report.rate
-        return bool(rate.numel()) and bool((rate < FAST).all())
+    def _plain_first(self) -> str | None:
+        """The solver to try before GMRES. Its directions are too few where plain steps are exact
+        after many."""
+        is_exact = False if self.nilpotent is None else self.nilpotent > 0
+        if not self.report.rate.numel():
+            return None
+        if np.all(is_exact | (self.report.rate.numpy() < FAST)):
+            return "picard"
+        return "auto" if np.any(is_exact) else None
 
     def _iterate(
         self, chosen: str, product: Callable[[Tensor], Tensor], v: Tensor
     ) -> tuple[Tensor, BackwardReport]:
-        solver = Picard() if chosen == "picard" else Anderson()
+        solver = {"picard": Picard(), "anderson": Anderson(), "auto": Auto()}[chosen]
         stop = Stop(self.tol, max_iter=self.backward.max_iter)
         _, u, report = iterate(
             lambda u: v + product(u), v, self.space, solver, stop, Lipschitz(None),
             nilpotent=self.nilpotent,
         )  # fmt: skip
         return u, BackwardReport(
-            chosen, report.iterations, report.residual, report.converged, report.history
+            report.solver, report.iterations, report.residual, report.converged, report.history
         )

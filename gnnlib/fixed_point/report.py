@@ -21,7 +21,8 @@ class BackwardReport:
     """How the linear system of an implicit gradient was solved, u = v + Jᵀu.
 
     Attributes:
-        solver: "gmres", "anderson" or "picard".
+        solver: "gmres", "anderson", "picard", or "auto: …" in a batch where plain steps are exact
+            for some problems.
         iterations: products with Jᵀ that each problem took, [B].
         residual: ‖v + Jᵀu − u‖ / ‖v + Jᵀu‖ at the end, [B].
         converged: [B].

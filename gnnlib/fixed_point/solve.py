@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def solve(
     on_fail: OnFail = "raise",
     lipschitz: Lipschitz | float | None = None,
     narrow: Narrow | None = None,
-    nilpotent: int | None = None,
+    nilpotent: int | Tensor | None = None,
 ) -> tuple[Tensor, Report]:
     """The fixed point z* = f(z*), and a report of how it was found.
 
@@ -54,7 +55,8 @@ def solve(
         narrow: `narrow(problems)` gives f for the rows of some problems alone (ids in ascending
             order). With it, problems that have arrived are no longer computed.
         nilpotent: a number of steps after which f no longer depends on where it began, as on a
-            graph without cycles: so many plain steps are exact, and max_iter does not cut them.
+            graph without cycles: so many plain steps are exact, and max_iter does not cut them. A
+            tensor [B] has one number a problem, 0 where there is none.
 
     Returns:
         f(z) at the last state z, like z0, and the `Report`.
@@ -80,14 +82,15 @@ def solve(
     stop, backward = stop or Stop(), backward or Implicit()
     check_on_fail(on_fail)
     lipschitz = _as_lipschitz(lipschitz)
-    _check(fn, z0, solver, stop, backward, lipschitz, nilpotent)
+    _check(fn, z0, solver, stop, backward, lipschitz)
     if isinstance(backward, Unrolled) and is_tracing():
         return _unroll(fn, z0, backward.steps), None  # pyright: ignore[reportReturnType]
     segments = _check_segments(segments, z0)
     space = Space(segments, z0.shape[0] if z0.dim() else 1)
     if isinstance(backward, Unrolled):
         return _unrolled(fn, z0, space, stop, backward.steps, lipschitz, on_fail)
-    return _solved(fn, z0, space, solver, stop, backward, on_fail, lipschitz, narrow, nilpotent)
+    exact = _as_steps(nilpotent, space.num_problems)
+    return _solved(fn, z0, space, solver, stop, backward, on_fail, lipschitz, narrow, exact)
 
 
 @torch.compiler.disable()
@@ -101,7 +104,7 @@ def _solved(
     on_fail: OnFail,
     lipschitz: Lipschitz,
     narrow: Narrow | None,
-    nilpotent: int | None,
+    nilpotent: np.ndarray | None,
 ) -> tuple[Tensor, Report]:
     inner = _on_rows(fn, z0)
     small = None
@@ -199,7 +202,6 @@ def _check(
     stop: Any,
     backward: Any,
     lipschitz: Lipschitz,
-    nilpotent: Any,
 ) -> None:
     if not callable(fn):
         raise TypeError(f"fn must be callable, got {type(fn).__name__}")
@@ -218,8 +220,21 @@ def _check(
             f"Stop(kind='error') needs a Lipschitz bound below 1, got {lipschitz.bound}: take "
             "kind='graph' or 'node'"
         )
-    if nilpotent is not None and (not isinstance(nilpotent, int) or nilpotent < 1):
+
+
+def _as_steps(nilpotent: Any, count: int) -> np.ndarray | None:
+    if nilpotent is None:
+        return None
+    if isinstance(nilpotent, Tensor):
+        if nilpotent.shape != (count,) or nilpotent.is_floating_point() or (nilpotent < 0).any():
+            raise ValueError(
+                f"nilpotent must be one int of 0 or more for each of {count} problems, got "
+                f"{nilpotent.dtype} of shape {tuple(nilpotent.shape)}"
+            )
+        return nilpotent.cpu().numpy().astype(np.int64)
+    if not isinstance(nilpotent, int) or nilpotent < 1:
         raise ValueError(f"nilpotent must be a number of steps, at least 1, got {nilpotent!r}")
+    return np.full(count, nilpotent)
 
 
 def _check_segments(segments: Tensor | None, z0: Tensor) -> Tensor | None:

@@ -289,3 +289,22 @@ def test_huge_weights_are_weighed_like_any_other():
     conv = GNNConv(4, 3, aggr="mean")
     huge = conv(graph.x, graph.adj, 3e38 * graph.edge_weight / graph.edge_weight.max())
     torch.testing.assert_close(huge, conv(graph.x, graph.adj, graph.edge_weight))
+
+
+def test_a_graph_without_cycles_is_exact_beside_one_with_a_cycle():
+    torch.manual_seed(0)
+    chain = Graph(torch.stack([torch.arange(299), torch.arange(1, 300)]), x=torch.randn(300, 2))
+    pair = Graph([[0, 1], [1, 0]], x=torch.randn(2, 2))
+    conv = GNNConv(2, 3, aggr="mean", contraction=Contraction(0.99)).double()
+    for graph in (chain, pair):
+        graph.x.requires_grad_()
+    batch = Batch.from_graphs([chain, pair])
+    together = conv(batch.x.double(), batch)
+    alone = torch.cat([conv(graph.x.double(), graph) for graph in (chain, pair)])
+    assert torch.allclose(together[:300], alone[:300], rtol=1e-13, atol=0)
+    assert torch.allclose(together[300:], alone[300:], rtol=1e-4)
+    cotangent = torch.randn_like(alone)
+    found = torch.autograd.grad((together * cotangent).sum(), [chain.x, pair.x])
+    expected = torch.autograd.grad((alone * cotangent).sum(), [chain.x, pair.x])
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -313,3 +313,28 @@ def test_numbers_whose_squares_float32_does_not_hold_are_measured_too(factor):
     rounding = torch.finfo(torch.float32).eps * torch.linalg.vector_norm(z.double()).item()
     assert 0 < report.error_bound.item() < 10 * error
     assert error <= report.error_bound.item() + 2 * rounding
+
+
+def test_in_a_batch_each_nilpotent_problem_is_exact_by_itself():
+    shift = torch.diag(torch.full((29,), 1.5, dtype=torch.float64), -1)
+    slow = Affine(rows=3, size=1, norm=0.99)
+    bias = torch.zeros(30, 1, dtype=torch.float64).index_fill(0, torch.tensor([0]), 1.0)
+
+    def f(z):
+        return torch.cat([shift @ z[:30] + bias, slow(z[30:])])
+
+    for check_every in (1, 7):
+        z, report = solve(
+            f, torch.zeros(33, 1).double(), segments=torch.tensor([0, 30, 33]),
+            nilpotent=torch.tensor([30, 0]), stop=Stop(max_iter=20, check_every=check_every),
+        )  # fmt: skip
+        assert report.status == [Status.CONVERGED, Status.CONVERGED]
+        assert report.iterations.tolist()[0] == 30 and report.solver == "auto: anderson"
+        assert torch.allclose(z[:30, 0], 1.5 ** torch.arange(30).double(), rtol=1e-14)
+        assert torch.allclose(z[30:], slow.fixed_point, rtol=1e-5)
+    _, report = solve(
+        f, torch.zeros(33, 1).double(), segments=torch.tensor([0, 30, 33]), solver=Picard(),
+        nilpotent=torch.tensor([30, 0]), stop=Stop(max_iter=20), on_fail="ignore",
+    )  # fmt: skip
+    assert report.status == [Status.CONVERGED, Status.MAX_ITER]
+    assert report.iterations.tolist() == [30, 20]
