@@ -55,7 +55,7 @@ def torchdeq(
 
 @functools.cache
 def _layer(forward_tol: float, adjoint_tol: float, solver: str, adjoint: str) -> torch.nn.Module:
-    from torchdeq import get_deq
+    from torchdeq import get_deq  # pyright: ignore[reportMissingImports]
 
     # Broyden allocates two arrays of max_iter states before it begins.
     most = {name: 128 if name == "Broyden" else MAX_ITER for name in TORCHDEQ}
