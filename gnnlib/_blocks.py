@@ -194,7 +194,7 @@ def _run_plan(run: Run, tensors: list[Tensor], max_edges: int, split: bool) -> T
     if outside is not None:
         captured = outside.tensors
         saved = _Saved(run.freeze(captured), plan, reduces, modes, len(tensors), captured)
-        results = _Blocks.apply(saved, results, *tensors, *captured)
+        results = visible(_Blocks).apply(saved, results, *tensors, *captured)
     if plan.rows_ptr is not None:
         results = [
             _join_parts(adj, plan.rows_ptr, parts, reduce)
@@ -284,7 +284,6 @@ class _Saved(NamedTuple):
     captured: list[Tensor]  # the very objects that the user's code takes
 
 
-@visible
 class _Blocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx, saved: _Saved, results: list[Tensor], *tensors: Tensor):

@@ -8,7 +8,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.overrides import handle_torch_function
 
 
-def form(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+def form(function: type[torch.autograd.Function]) -> Any:
     """The form of a Function that is to be applied now: `form(F).apply(*args)`.
 
     A Function that torch.func can transform keeps `setup_context` apart from `forward`; calling
@@ -17,7 +17,7 @@ def form(function: type[torch.autograd.Function]) -> type[torch.autograd.Functio
     """
     if torch.compiler.is_compiling() or _functorch.peek_interpreter_stack() is not None:
         return function
-    return _eager(function)
+    return visible(_eager(function))
 
 
 @functools.cache
@@ -28,18 +28,22 @@ def _eager(function: type[torch.autograd.Function]) -> type[torch.autograd.Funct
         return output
 
     members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
-    return visible(type(function.__name__, (torch.autograd.Function,), members))
+    return type(function.__name__, (torch.autograd.Function,), members)
 
 
-def visible(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
-    """The Function, its calls seen by the torch-function modes, as those of torch's own functions
-    are: what a message or an iteration takes from outside is found by such a mode."""
-    apply = function.apply
+class _Seen:
+    """A Function whose calls the active torch-function mode gets to see."""
 
-    def seen(*args: Any) -> Any:
-        if torch._C._len_torch_function_stack() > 0:
-            return handle_torch_function(apply, (), *args)
-        return apply(*args)
+    def __init__(self, function: type[torch.autograd.Function]):
+        self.function = function
 
-    function.apply = staticmethod(seen)  # pyright: ignore[reportAttributeAccessIssue]
-    return function
+    def apply(self, *args: Any) -> Any:
+        return handle_torch_function(self.function.apply, (), *args)
+
+
+def visible(function: type[torch.autograd.Function]) -> Any:
+    """The Function as torch-function modes see torch's own: `visible(F).apply(*args)`.
+
+    What a message or an iteration takes from outside is found by such a mode.
+    """
+    return _Seen(function) if torch._C._len_torch_function_stack() else function
