@@ -56,10 +56,10 @@ class GNNConv(nn.Module):
     C aggregates over the edges j → i, with weights w[ji] (`edge_weight`, of any sign; 1 by
     default), so that its norm is at most 1 on every graph:
 
-    - "sym": c[ji] = w[ji] / sqrt(d_in[i] d_out[j]), with the in- and out-degrees of |w|.
-    - "mean": c[ji] = w[ji] / Σ_j |w[ji]|.
-    - "sum": c[ji] = w[ji] / sqrt(D_in D_out), with the largest degrees of |w| in the graph.
-    - "attention": α[ji] w[ji] / Σ_j α[ji] |w[ji]|, where α is the softmax over j of
+    - "sym": c[ji] = w[ji] / sqrt(d_in[i] d_out[j]), with the in- and out-degrees of abs(w).
+    - "mean": c[ji] = w[ji] / Σ_j abs(w[ji]).
+    - "sum": c[ji] = w[ji] / sqrt(D_in D_out), with the largest degrees of abs(w) in the graph.
+    - "attention": α[ji] w[ji] / Σ_j α[ji] abs(w[ji]), where α is the softmax over j of
       LeakyReLU(a_dst·V x[i] + a_src·V x[j] + a_e·e[ji]). α reads x, never H: attention on the
       state has no bound.
 
@@ -240,7 +240,7 @@ class GNNConv(nn.Module):
 
         Σ over nodes v and channels k of L(‖∂F/∂h_vk‖₁),  L(s) = (s − κ)² for s > κ, else 0
 
-        where F is the whole transition. For "mlp" the norms are bounds: those of |W₂| |W₁|.
+        where F is the whole transition. For "mlp" the norms are bounds: those of abs(W₂) abs(W₁).
 
         Args:
             graph: a Graph or an Adjacency.
