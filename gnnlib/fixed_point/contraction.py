@@ -18,8 +18,9 @@ class Contraction:
 
     - "spectral": Ŵ = W · min(1, κ / ‖W‖₂). The map z ↦ Ŵ z shortens every 2-norm by κ at least,
       and the directions of W keep their proportions.
-    - "inf_projection": each row of W is projected on the ball Σ_k abs(w_k) ≤ κ, so that the absolute
-      row sums ‖Ŵ‖_∞ are at most κ. Other rows do not matter to a row; small entries become 0.
+    - "inf_projection": each row of W is projected on the ball Σ_k abs(w_k) ≤ κ, so that the
+      absolute row sums ‖Ŵ‖_∞ are at most κ. Other rows do not matter to a row; small entries
+      become 0.
     - "penalty": Ŵ = W. The 2009 paper adds a term to the loss instead, `penalty`, which discourages
       W from leaving the ball and does not prevent it: nothing is certified.
     - "auto": "spectral".
