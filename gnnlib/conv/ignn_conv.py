@@ -42,8 +42,8 @@ class IGNNConv(nn.Module):
     Σ_k abs(w_k) ≤ κ, so that ‖Ŵ‖_∞ ≤ κ. The degrees are those of abs(`edge_weight`), self-loops
     included: then the spectral radius of abs(Â) is at most 1 for any weights and directions, κ
     times it below 1, and by the theorem of Perron and Frobenius, as in the paper, Z exists, is
-    unique and is reached from any start. The weight starts as κ I: projected random weights forget what
-    is a few edges away.
+    unique and is reached from any start. The weight starts as κ I: projected random weights forget
+    what is a few edges away.
 
     Args:
         in_channels: features of x.

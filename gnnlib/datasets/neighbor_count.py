@@ -15,8 +15,8 @@ class NeighborCount(Dataset):
     """A random graph and, for each node, the number of its neighbors or of theirs.
 
     `y` [N] is the size of ne[n] for `order` 1; for order 2, the number of nodes other than n
-    that have an edge to a neighbor of n. `x` [N, 1] is 1 for all nodes: the structure tells everything. As y
-    is a number, the dataset has no classes.
+    that have an edge to a neighbor of n. `x` [N, 1] is 1 for all nodes: the structure tells
+    everything. As y is a number, the dataset has no classes.
 
     From the paper: the two tasks (the neighbors and the second-order neighbors problem) on one
     random graph. Our choices: what is counted for order 2, and all of the numbers.
