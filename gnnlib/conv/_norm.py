@@ -31,11 +31,27 @@ def gcn_norm(
     if edge_weight is None:
         scale = looped.memo(("gcn_norm", wide), lambda: inverse_root(looped.degree(dtype=wide)))
         return looped, None, scale
-    if looped is not adj:
-        missing = looped.num_edges - adj.num_edges
-        loops = torch.full((missing,), loop_weight, dtype=edge_weight.dtype, device=adj.device)
-        edge_weight = torch.cat([edge_weight, loops])
+    if add_self_loops:
+        edge_weight = _with_loop_weights(adj, looped, edge_weight, loop_weight)
     return looped, edge_weight, inverse_root(looped.degree(edge_weight.to(wide)))
+
+
+def with_loops(adj: Adjacency, edge_weight: Tensor | None) -> tuple[Adjacency, Tensor | None]:
+    """The adjacency with a self-loop of weight 1 at each node that has none, and its weights."""
+    looped = adj.with_loops()
+    if edge_weight is not None:
+        edge_weight = _with_loop_weights(adj, looped, edge_weight, 1.0)
+    return looped, edge_weight
+
+
+def _with_loop_weights(
+    adj: Adjacency, looped: Adjacency, edge_weight: Tensor, loop_weight: float
+) -> Tensor:
+    if looped is adj:
+        return edge_weight
+    missing = looped.num_edges - adj.num_edges
+    loops = torch.full((missing,), loop_weight, dtype=edge_weight.dtype, device=adj.device)
+    return torch.cat([edge_weight, loops])
 
 
 def inverse_root(degree: Tensor) -> Tensor:

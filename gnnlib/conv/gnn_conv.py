@@ -24,10 +24,8 @@ from ..fixed_point import (
     Lipschitz,
     Phantom,
     Picard,
-    Report,
     Stop,
     Unrolled,
-    solve,
 )
 from ..fixed_point.failure import OnFail
 from ..graph import Graph
@@ -35,13 +33,13 @@ from ..linear import Linear, glorot_
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import AGGREGATIONS, Aggregation, bounded
 from ._attention import checked_edge_attr
-from ._norm import check_count
-from ._options import check_kind, solve_options
+from ._fixed_point import FixedPointLayer, check_kind
+from ._norm import check_count, with_loops
 from ._segments import segments_of
 from ._transition import Custom, Rows, make_transition
 
 
-class GNNConv(nn.Module):
+class GNNConv(FixedPointLayer):
     """The graph neural network of Scarselli et al.: states that agree with their neighbours'.
 
     The states H are the fixed point of a transition, and the result is read from them:
@@ -118,9 +116,6 @@ class GNNConv(nn.Module):
         (True, 0.9)
     """
 
-    last_report: Report | None
-    """Of the last call; None before it, where it raised an error, and in a compiled program."""
-
     def __init__(
         self,
         in_channels: int,
@@ -140,12 +135,11 @@ class GNNConv(nn.Module):
         backward: Implicit | Phantom | Unrolled | None = None,
         on_fail: OnFail = "raise",
     ):
-        super().__init__()
+        super().__init__(solver, stop, backward, on_fail)
         check_count("state_channels", state_channels, least=1)
         check_dropout(dropout)
         if aggr not in AGGREGATIONS:
             raise unknown_choice("aggr", aggr, AGGREGATIONS)
-        options = solve_options(solver, stop, backward, on_fail)
         check_kind("contraction", contraction, (Contraction, type(None)))
         has_penalty = contraction is not None and not contraction.is_hard
         if has_penalty and (aggr == "attention" or isinstance(transition, nn.Module)):
@@ -161,9 +155,6 @@ class GNNConv(nn.Module):
         self.contraction = contraction
         self.add_self_loops = aggr == "sym" if add_self_loops is None else add_self_loops
         self.dropout = dropout
-        self.solver, self.stop, self.backward = options
-        self.on_fail: OnFail = on_fail
-        self.last_report = None
 
         self.transition = make_transition(transition, state_channels, contraction, act)
         self.lin = Linear(in_channels, state_channels)
@@ -320,26 +311,18 @@ class GNNConv(nn.Module):
 
         length = steps = None
         if not is_tracing():
-            self.last_report = None  # not that of an earlier call, if this one fails
             length = longest_path(aggregate.adj)
             steps = None if length is None else length + 1
             if length is None and segments is not None:
                 steps = longest_paths(aggregate.adj, segments) + 1
-        z, report = solve(
+        return self._fixed_point(
             lambda z: step(z, aggregate, rows),
             start,
-            segments=segments,
-            solver=self.solver,
-            stop=self.stop,
-            backward=self.backward,
-            on_fail=self.on_fail,
-            lipschitz=self._lipschitz(length is not None),
-            narrow=None if segments is None else narrow,
-            nilpotent=steps,
+            segments,
+            narrow,
+            self._lipschitz(length is not None),
+            steps,
         )
-        if not is_tracing():
-            self.last_report = report
-        return z
 
     def _lipschitz(self, is_acyclic: bool) -> Lipschitz:
         """What is proven of the transition. A step on a graph without cycles is nilpotent."""
@@ -372,10 +355,7 @@ class GNNConv(nn.Module):
         return bounded(self.aggr, adj, edge_weight, scores, segments, dtype)
 
     def _looped(self, adj: Adjacency, edge_weight: Tensor | None) -> tuple[Adjacency, Any]:
-        looped = adj.with_loops() if self.add_self_loops else adj
-        if looped is not adj and edge_weight is not None:
-            edge_weight = F.pad(edge_weight, (0, looped.num_edges - adj.num_edges), value=1.0)
-        return looped, edge_weight
+        return with_loops(adj, edge_weight) if self.add_self_loops else (adj, edge_weight)
 
     def _scores(self, adj: Adjacency, projected: Tensor, edge_attr: Tensor | None) -> Tensor:
         """The logits of the attention, [E], in CSR order."""

@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .._errors import unknown_choice
 from .._memo import is_tracing
@@ -18,22 +17,22 @@ from ..fixed_point import (
     Lipschitz,
     Phantom,
     Picard,
-    Report,
     Stop,
     Unrolled,
-    solve,
 )
 from ..fixed_point.failure import OnFail
 from ..linear import Linear
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import Aggregation, bounded
-from ._options import solve_options
+from ._fixed_point import FixedPointLayer
+from ._norm import with_loops
 from ._segments import segments_of
+from ._transition import scaled_identity_
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh}
 
 
-class IGNNConv(nn.Module):
+class IGNNConv(FixedPointLayer):
     """The implicit graph neural network: a state that no further step of a graph layer changes.
 
     Z = φ(Â Z Ŵᵀ + x Ωᵀ + b),  Â = D_in^-½ (A + I)ᵀ D_out^-½
@@ -79,9 +78,6 @@ class IGNNConv(nn.Module):
         True
     """
 
-    last_report: Report | None
-    """Of the last call; None before it, where it raised an error, and in a compiled program."""
-
     def __init__(
         self,
         in_channels: int,
@@ -94,25 +90,20 @@ class IGNNConv(nn.Module):
         backward: Implicit | Phantom | Unrolled | None = None,
         on_fail: OnFail = "raise",
     ):
-        super().__init__()
-        options = solve_options(solver, stop, backward, on_fail)
+        super().__init__(solver, stop, backward, on_fail)
         if act not in ACTIVATIONS:
             raise unknown_choice("act", act, ACTIVATIONS)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.contraction = Contraction(kappa, "inf_projection")
         self.act = act
-        self.solver, self.stop, self.backward = options
-        self.on_fail: OnFail = on_fail
-        self.last_report = None
         self.lin = Linear(in_channels, out_channels, bias=bias)
         self.weight = nn.Parameter(torch.empty(out_channels, out_channels))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         self.lin.reset_parameters()
-        with torch.no_grad():
-            nn.init.eye_(self.weight).mul_(self.contraction.kappa)
+        scaled_identity_(self.weight, self.contraction)
 
     def transition_parameters(self) -> list[nn.Parameter]:
         """What the contraction bounds; it learns best at a tenth of the other parameters' rate."""
@@ -128,10 +119,8 @@ class IGNNConv(nn.Module):
         forcing = self.lin(x)
         dtype = accumulate_dtype(forcing.dtype)
         with torch.autocast(forcing.device.type, enabled=False):
-            looped = adj.with_loops()
-            if edge_weight is not None:
-                edge_weight = F.pad(edge_weight, (0, looped.num_edges - adj.num_edges), value=1.0)
-            aggregate = bounded("sym", looped, edge_weight, None, None, dtype)
+            adj, edge_weight = with_loops(adj, edge_weight)
+            aggregate = bounded("sym", adj, edge_weight, None, None, dtype)
             z = self._solve(forcing.to(dtype), aggregate, segments)
         return z.to(forcing.dtype)
 
@@ -146,22 +135,10 @@ class IGNNConv(nn.Module):
             kept, rows = aggregate.keep(segments, graphs)  # pyright: ignore[reportArgumentType]
             return step_of(kept, forcing[rows])
 
-        if not is_tracing():
-            self.last_report = None  # not that of an earlier call, if this one fails
-        z, report = solve(
-            step_of(aggregate, forcing),
-            act(forcing),
-            segments=segments,
-            solver=self.solver,
-            stop=self.stop,
-            backward=self.backward,
-            on_fail=self.on_fail,
-            lipschitz=None if is_tracing() else _bound(weight.detach()),
-            narrow=None if segments is None else narrow,
+        lipschitz = None if is_tracing() else _bound(weight.detach())
+        return self._fixed_point(
+            step_of(aggregate, forcing), act(forcing), segments, narrow, lipschitz
         )
-        if not is_tracing():
-            self.last_report = report
-        return z
 
     def extra_repr(self) -> str:
         return (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import ops
 from .._errors import check_dropout
@@ -19,21 +19,19 @@ from ..fixed_point import (
     Lipschitz,
     Phantom,
     Picard,
-    Report,
     Stop,
     Unrolled,
-    solve,
 )
 from ..fixed_point.failure import OnFail
 from ..ops._common import autocast
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import Aggregation
+from ._fixed_point import FixedPointLayer
 from ._norm import gcn_norm
-from ._options import solve_options
 from ._segments import segments_of
 
 
-class PPNP(nn.Module):
+class PPNP(FixedPointLayer):
     """Personalised PageRank, solved: what APPNP approaches with more and more iterations.
 
     x' = α (I − (1 − α) S)⁻¹ x,  S[i, j] = e[ji] / sqrt(d[j] d[i])
@@ -78,9 +76,6 @@ class PPNP(nn.Module):
                 [0.0769, 0.2308, 0.6923]])
     """
 
-    last_report: Report | None
-    """Of the last call; None before it, where it raised an error, and in a compiled program."""
-
     def __init__(
         self,
         alpha: float,
@@ -92,8 +87,7 @@ class PPNP(nn.Module):
         backward: Implicit | Phantom | Unrolled | None = None,
         on_fail: OnFail = "raise",
     ):
-        super().__init__()
-        options = solve_options(solver, stop, backward, on_fail)
+        super().__init__(solver, stop, backward, on_fail)
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must be in (0, 1], got {alpha}: at 0 there is no fixed point")
         check_dropout(dropout)
@@ -101,9 +95,6 @@ class PPNP(nn.Module):
         self.dropout = dropout
         self.add_self_loops = add_self_loops
         self.normalize = normalize
-        self.solver, self.stop, self.backward = options
-        self.on_fail: OnFail = on_fail
-        self.last_report = None
 
     def reset_parameters(self) -> None:
         """There are none; every layer has this method."""
@@ -134,22 +125,8 @@ class PPNP(nn.Module):
             kept, rows = aggregate.keep(segments, graphs)  # pyright: ignore[reportArgumentType]
             return step_of(kept, start[rows])
 
-        if not is_tracing():
-            self.last_report = None  # not that of an earlier call, if this one fails
-        h, report = solve(
-            step_of(aggregate, start),
-            x,
-            segments=segments,
-            solver=self.solver,
-            stop=self.stop,
-            backward=self.backward,
-            on_fail=self.on_fail,
-            lipschitz=None if is_tracing() else self._lipschitz(aggregate),
-            narrow=None if segments is None else narrow,
-        )
-        if not is_tracing():
-            self.last_report = report
-        return h
+        lipschitz = None if is_tracing() else self._lipschitz(aggregate)
+        return self._fixed_point(step_of(aggregate, start), x, segments, narrow, lipschitz)
 
     def _operator(
         self, adj: Adjacency, edge_weight: Tensor | None, dtype: torch.dtype
