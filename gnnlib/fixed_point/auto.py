@@ -77,9 +77,12 @@ class AutoSteps:
         if self.mixes is not None:
             slow |= self.mixes
         if slow.any():
-            self.mixes = slow
-            self.all_mix = bool(slow.all())
-            self.device_mixes = slow.to(device)
+            self._mix(slow, device)
+
+    def _mix(self, mixes: Tensor, device: torch.device) -> None:
+        self.mixes = mixes
+        self.all_mix = bool(mixes.all())
+        self.device_mixes = mixes.to(device)
 
     def keep(self, space: Space, problems: Tensor, rows: Tensor) -> None:
         self.space = space
@@ -87,6 +90,4 @@ class AutoSteps:
         self.may_mix = self.may_mix[problems.cpu()]
         self.seen = [(step, residual[problems.cpu()]) for step, residual in self.seen]
         if self.mixes is not None:
-            self.mixes = self.mixes[problems.cpu()]
-            self.all_mix = bool(self.mixes.all())
-            self.device_mixes = self.mixes.to(problems.device)
+            self._mix(self.mixes[problems.cpu()], problems.device)

@@ -93,6 +93,7 @@ class _Cycle:
         self.basis = gap.new_empty((restart + 1,) + gap.shape)
         torch.mul(gap, self._of_rows(_inverse(size)), out=self.basis[0])
         self.matrix = np.zeros((size.shape[0], restart + 1, restart))
+        self.best = np.zeros((size.shape[0], 0))  # the coefficients of the last look
         self.length = 0
         self.lengths = np.where(size == 0, 0, restart)  # columns that a problem uses
 
@@ -117,8 +118,8 @@ class _Cycle:
 
     def look(self, tol: float) -> tuple[bool, np.ndarray]:
         """Whether all problems have arrived, and their residuals as the small systems tell them."""
-        y, left = self._least_squares()
-        reached = np.linalg.norm(y, axis=1) + self.before  # at most ‖u‖
+        self.best, left = self._least_squares()
+        reached = np.linalg.norm(self.best, axis=1) + self.before  # at most ‖u‖
         arrived = left <= 0.9 * tol * reached
         self.lengths = np.where(arrived, np.minimum(self.lengths, self.length), self.lengths)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,9 +128,8 @@ class _Cycle:
 
     def correction(self) -> Tensor:
         """The element of the space with the least residual, [N, D]."""
-        y, _ = self._least_squares()
         basis = self.basis[: self.length]
-        return self.space.combine(torch.from_numpy(y).to(basis), basis)
+        return self.space.combine(torch.from_numpy(self.best).to(basis), basis)
 
     def _least_squares(self) -> tuple[np.ndarray, np.ndarray]:
         k = self.length

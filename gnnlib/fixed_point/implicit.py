@@ -180,14 +180,13 @@ class _Adjoint:
         chosen = [views[n] for n in wanted]
         return torch.autograd.grad(out, chosen, u, create_graph=True, allow_unused=True)
 
+    @torch.no_grad()
     def solve(self, v: Tensor) -> Tensor:
+        """u = v + Jᵀu."""
+
         def product(u: Tensor) -> Tensor:
             return torch.autograd.grad(self.out, self.start, u, retain_graph=True)[0]
 
-        return self._solve(product, v)
-
-    @torch.no_grad()
-    def _solve(self, product: Callable[[Tensor], Tensor], v: Tensor) -> Tensor:
         method, tol = self.backward, self.tol
         if method.solver != "gmres":
             u, done = self._iterate(method.solver, product, v)
