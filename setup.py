@@ -26,7 +26,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
 OBJECTS = Path("build/objects")  # relative to ROOT, like every path on a compiler's command line
-CLONES = "csrc/cpu/clones.cpp"
+CLONES = "csrc/cpu/clones/"
 
 TORCH_FLOOR = (2, 10)
 CXX_FLAGS = [
@@ -208,15 +208,15 @@ def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> li
     jobs = []
     for source in sources:
         target = OBJECTS / Path(source).relative_to("csrc").with_suffix(".o")
-        if source != CLONES:
+        if not source.startswith(CLONES):
             jobs.append(Job(source, target, [*compiler, *flags, "-c", source]))
             continue
         for clone, extra in clones.items():
             command = [*compiler, *flags, f"-DGNNLIB_CLONE={clone}", *extra, "-c", source]
-            clone_target = target.with_name(f"clones_{clone}.o")
+            clone_target = target.parent / clone / target.name
             jobs.append(Job(f"{source} ({clone})", clone_target, command))
-    order = {OBJECTS / f"cpu/clones_{clone}.o": n for n, clone in enumerate(clones)}
-    return sorted(jobs, key=lambda job: order.get(job.target, -1))
+    order = {OBJECTS / "cpu/clones" / clone: n for n, clone in enumerate(clones)}
+    return sorted(jobs, key=lambda job: order.get(job.target.parent, -1))
 
 
 def cuda_jobs(nvcc: str, includes: list[str]) -> list[Job]:
@@ -293,7 +293,7 @@ def extensions() -> list[Extension]:
             stop("gnnlib's kernels build on Linux and macOS; here, set GNNLIB_BUILD_EXT=0 (slow).")
         for find in (find_torch, find_compiler, find_nvcc):
             find()
-    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/cpu/*.cpp")]
+    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/cpu/**/*.cpp")]
     sources = sorted(path.relative_to(ROOT).as_posix() for path in found)
     return [Extension("gnnlib._C", sources, py_limited_api=True)]
 

@@ -15,11 +15,28 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
       "spmm_arg(Tensor ptr, Tensor? col, Tensor? eid, Tensor? weight, Tensor x, str reduce)"
       " -> (Tensor, Tensor)");
   m.def(
-      "spmm_arg_backward(Tensor t_ptr, Tensor t_row, Tensor t_pos, Tensor? t_eid, Tensor? weight,"
-      " Tensor grad, Tensor arg) -> Tensor");
+      "spmm_arg_backward(Tensor? col, Tensor? eid, Tensor? weight, Tensor grad, Tensor arg,"
+      " SymInt num_src) -> Tensor");
   m.def(
       "spmm_arg_weight(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
       " SymInt num_edges) -> Tensor");
+  // multi
+  m.def(
+      "spmm_multi(Tensor ptr, Tensor? col, Tensor x, str reduces)"
+      " -> (Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "spmm_multi_backward(Tensor t_ptr, Tensor t_row, Tensor x, Tensor even, Tensor spread,"
+      " Tensor mean) -> Tensor");
+  // propagate
+  m.def(
+      "propagate(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x, SymInt steps,"
+      " float alpha, Tensor? row_scale, Tensor? col_scale) -> Tensor");
+  m.def(
+      "propagate_powers(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
+      " SymInt steps, Tensor? row_scale, Tensor? col_scale) -> Tensor");
+  m.def(
+      "propagate_horner(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
+      " Tensor? row_scale, Tensor? col_scale) -> Tensor");
   // sddmm
   m.def("sddmm(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor");
   // segment
@@ -44,10 +61,27 @@ static void without_cuda(StableIValue*, uint64_t, uint64_t) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
-  for (const char* name :
-       {"coo_to_csr", "csr_transpose", "csr_add_loops", "spmm", "spmm_arg", "spmm_arg_backward",
-        "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax", "segment_softmax_backward",
-        "edge_dropout", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
+  for (const char* name : {"coo_to_csr",
+                           "csr_transpose",
+                           "csr_add_loops",
+                           "spmm",
+                           "spmm_arg",
+                           "spmm_arg_backward",
+                           "spmm_arg_weight",
+                           "spmm_multi",
+                           "spmm_multi_backward",
+                           "propagate",
+                           "propagate_powers",
+                           "propagate_horner",
+                           "sddmm",
+                           "segment_expand",
+                           "segment_softmax",
+                           "segment_softmax_backward",
+                           "edge_dropout",
+                           "gather_rows",
+                           "scatter",
+                           "scatter_arg",
+                           "scatter_add_"}) {
     m.impl(name, without_cuda);
   }
 }

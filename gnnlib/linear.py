@@ -30,6 +30,11 @@ def check_features(x: Any, layer: nn.Linear) -> None:
         )
 
 
+def product(x: Any, weight: Tensor) -> Tensor:
+    """x Wᵀ for dense or sparse features."""
+    return x.matmul(weight.t()) if isinstance(x, SparseFeatures) else F.linear(x, weight)
+
+
 class Linear(nn.Linear):
     """x Wᵀ + b for dense or sparse features: `torch.nn.Linear` with two differences.
 
@@ -77,9 +82,7 @@ class Linear(nn.Linear):
     def without_bias(self, x: Any) -> Tensor:
         """x Wᵀ."""
         check_features(x, self)
-        if isinstance(x, SparseFeatures):
-            return x.matmul(self.weight.t())
-        return F.linear(x, self.weight)
+        return product(x, self.weight)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"

@@ -162,7 +162,8 @@ def test_every_clone_is_compiled_and_the_baseline_is_linked_first(checkout: Path
         pytest.skip("no C++ compiler")
     machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True)
     clones = CLONES if machine.stdout.startswith("x86_64") else CLONES[:1]
-    (checkout / "csrc/cpu/clones.cpp").write_text(
+    (checkout / "csrc/cpu/clones").mkdir()
+    (checkout / "csrc/cpu/clones/one.cpp").write_text(
         "#define NAME_(clone) name_##clone\n#define NAME(clone) NAME_(clone)\n"
         'extern "C" __attribute__((visibility("default"))) int NAME(GNNLIB_CLONE)() { return 1; }\n'
     )
@@ -174,7 +175,7 @@ def test_every_clone_is_compiled_and_the_baseline_is_linked_first(checkout: Path
     done = _setup(checkout, "build_ext", "--inplace", env={"GNNLIB_CUDA": "0", "CXX": str(wrapper)})
     assert done.returncode == 0, done.stderr
     link = next(line for line in log.read_text().splitlines() if "-shared" in line)
-    assert re.findall(r"clones_(\w+)\.o", link) == list(clones)
+    assert re.findall(r"clones/(\w+)/one\.o", link) == list(clones)
 
 
 @needs_kernels

@@ -137,11 +137,36 @@ def _spmm(op: Any, name: str, small: Small) -> Iterator[Any]:
             if name == "spmm_arg":
                 yield out, arg
             elif name == "spmm_arg_backward":
-                t_ptr, t_row, t_pos = reference.csr_transpose(ptr, col, small.num_src)
-                t_eid = eid[t_pos.long()]
-                yield op.spmm_arg_backward(t_ptr, t_row, t_pos, t_eid, weight, grad, arg)
+                yield op.spmm_arg_backward(col, eid, weight, grad, arg, small.num_src)
             else:
                 yield op.spmm_arg_weight(ptr, col, eid, grad, x, arg, num_edges)
+
+
+def _steps(op: Any, name: str, small: Small) -> Iterator[Any]:
+    ptr, col, eid = reference_csr(small)
+    dtype, _ = _kind(small)
+    number, num_edges = small.numbers(), col.shape[0]
+    if name.startswith("spmm"):
+        x = number(small.num_src, small.features, dtype=dtype)
+        if name == "spmm_multi":
+            yield op.spmm_multi(ptr, col, x, "min,sum,std,max,mean")
+            yield op.spmm_multi(ptr, col, x, "mean")
+        else:
+            back = reference.csr_transpose(ptr, col, small.num_src)[:2]
+            rows = (number(small.num_dst, small.features, dtype=dtype) for _ in range(3))
+            yield op.spmm_multi_backward(*back, x, *rows)
+        return
+    num_nodes = max(small.num_src, small.num_dst)
+    ptr = torch.cat([ptr, ptr[-1:].expand(num_nodes - small.num_dst)])
+    x = number(num_nodes, 2, small.features, dtype=dtype)
+    scale = number(num_nodes, dtype=dtype)
+    for weight in (None, number(num_edges, dtype=dtype)):
+        if name == "propagate":
+            yield op.propagate(ptr, col, eid, weight, x, 2, 0.5, scale, None)
+        elif name == "propagate_powers":
+            yield op.propagate_powers(ptr, col, eid, weight, x, 2, None, scale)
+        else:
+            yield op.propagate_horner(ptr, col, eid, weight, x, scale, scale)
 
 
 def _edges(op: Any, name: str, small: Small) -> Iterator[Any]:
@@ -190,6 +215,9 @@ def _scatter(op: Any, name: str, small: Small) -> Iterator[Any]:
 FAMILIES = {
     _layout: ("coo_to_csr", "csr_transpose", "csr_add_loops"),
     _spmm: ("spmm", "spmm_arg", "spmm_arg_backward", "spmm_arg_weight"),
+    _steps: (
+        "spmm_multi", "spmm_multi_backward", "propagate", "propagate_powers", "propagate_horner",
+    ),
     _edges: (
         "sddmm", "segment_expand", "segment_softmax", "segment_softmax_backward", "edge_dropout",
     ),

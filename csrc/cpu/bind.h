@@ -84,13 +84,20 @@ Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const
 Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes);
 Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarType type);
 
+// What stays in a core's cache while it is worked on.
+constexpr int64_t kCached = 512 << 10;  // bytes
+
 // Below this many element-edges waking the threads costs more than they save.
 constexpr int64_t kSerialWork = 1 << 20;
+
+inline int64_t threads_for(int64_t work) {
+  return work < kSerialWork ? 1 : int64_t(torch::stable::get_num_threads());
+}
 
 // Runs f(first, last) over [0, n) in equal parts.
 template <typename F>
 void parallel_even(int64_t n, int64_t work, const F& f) {
-  const int64_t threads = work < kSerialWork ? 1 : torch::stable::get_num_threads();
+  const int64_t threads = threads_for(work);
   if (n == 0) return;
   if (threads == 1) return f(int64_t(0), n);
   torch::stable::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
@@ -98,13 +105,29 @@ void parallel_even(int64_t n, int64_t work, const F& f) {
   });
 }
 
-// Runs f(first, last) over the rows in parts of about equal edges + rows, handed out as the threads
-// become free. Which thread does which part changes no result: every row has one owner.
+// Runs f(part, worker) for each of the parts, handed out to the workers as they become free. Which
+// worker does which changes no result where every value has one owner.
+template <typename F>
+void parallel_parts(int64_t parts, int64_t work, const F& f) {
+  const int64_t threads = std::min(parts, threads_for(work));
+  if (threads <= 1) {
+    for (int64_t p = 0; p < parts; ++p) f(p, int64_t(0));
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  torch::stable::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      for (int64_t p = next++; p < parts; p = next++) f(p, t);
+    }
+  });
+}
+
+// Runs f(first, last) over the rows in parts of about equal edges + rows.
 template <typename F>
 void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
   const int64_t rows = csr.num_rows;
   if (rows == 0) return;
-  const int64_t threads = work < kSerialWork ? 1 : torch::stable::get_num_threads();
+  const int64_t threads = threads_for(work);
   if (threads == 1) return f(int64_t(0), rows);
   const int64_t parts = std::min<int64_t>(rows, threads * 16);
   const int64_t total = csr.at(rows) + rows;
@@ -118,13 +141,8 @@ void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
     }
     bounds[p] = low;
   }
-  std::atomic<int64_t> next{0};
-  torch::stable::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
-    for (int64_t t = first; t < last; ++t) {
-      for (int64_t p = next++; p < parts; p = next++) {
-        if (bounds[p] < bounds[p + 1]) f(bounds[p], bounds[p + 1]);
-      }
-    }
+  parallel_parts(parts, work, [&](int64_t p, int64_t) {
+    if (bounds[p] < bounds[p + 1]) f(bounds[p], bounds[p + 1]);
   });
 }
 

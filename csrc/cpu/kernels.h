@@ -1,8 +1,7 @@
 // What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
 //
-// The kernels (spmm.h, sddmm.h, segment.h, dropout.h, scatter.h) are compiled once per instruction
-// set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at
-// load time.
+// The kernels (spmm.h, sddmm.h, …) are compiled once per instruction set by the files of clones/;
+// each clone fills one `Kernels` table, and capability.cpp picks the table at load time.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +10,7 @@ namespace gnnlib::cpu {
 
 enum class Dtype { f32, f64, bf16, f16 };
 enum class Reduce { sum, mean, mul, max, min };
+enum class Weights { none, edge, head, feature };
 enum class EdgeOp { dot, add, sub, mul, copy };
 
 // A CSR by destination. `wide`: ptr, col and eid (and every index beside them) are int64.
@@ -23,26 +23,31 @@ struct Csr {
 
 struct SpmmArgs {
   Csr csr;
-  const void* weight;     // null, [E] (heads == 1) or [E, heads]
-  const void* x;          // [num_src, heads, dim]
-  void* out;              // [num_dst, heads, dim]
+  const void* weight;     // null, [E], [E, heads] or [E, heads, dim]
+  const void* x;          // [num_src, heads, dim], x_stride values from row to row
+  void* out;              // [num_dst, heads, dim], out_stride
   void* arg;              // [num_dst, heads, dim], for max and min
   const void* row_scale;  // null or [num_dst], in the accumulation type
   const void* col_scale;  // null or [num_src]
+  const void* term;       // null or [num_dst, heads, dim], term_stride: added times term_factor
   int64_t heads, dim;
+  int64_t x_stride, out_stride, term_stride;
+  double factor, term_factor;  // of sums and means
   Dtype dtype;
   Reduce reduce;
+  Weights weights;
+  bool cached;  // x is small enough to stay in a core's cache: no prefetch
 };
 
 struct ArgBackwardArgs {
-  Csr csr;          // the transpose: ptr = t_ptr, col = t_row, eid = where the weight is
-  const void* pos;  // CSR position of each transposed edge
+  Csr csr;
   const void* weight;
-  const void* grad;  // [num_dst, heads, dim]
+  const void* grad;  // [num_rows, heads, dim]
   const void* arg;
   void* out;  // [num_src, heads, dim]
-  int64_t heads, dim;
+  int64_t num_rows, heads, dim;
   Dtype dtype;
+  Weights weights;
 };
 
 struct ArgWeightArgs {
@@ -52,6 +57,20 @@ struct ArgWeightArgs {
   const void* arg;
   void* out;  // [E, heads]
   int64_t heads, dim;
+  Dtype dtype;
+};
+
+struct MultiArgs {
+  Csr csr;
+  const void* x;  // [num_src, dim]
+  void* out;      // [num_dst, slots, dim]; backward: [num_src, dim]
+  void* mean;     // [num_dst, dim], in the accumulation type: written for std, read in its backward
+  void* arg_max;  // null or [num_dst, dim]
+  void* arg_min;
+  const void* even;    // backward only, like mean
+  const void* spread;  // likewise
+  int64_t dim, slots;
+  int64_t sum_slot, mean_slot, max_slot, min_slot, std_slot;  // −1: not wanted
   Dtype dtype;
 };
 
@@ -105,12 +124,16 @@ struct DropoutArgs {
 
 // Each works on the rows [first, last), and writes to nothing outside them (arg_weight, sddmm and
 // the softmax: to the edges of these rows). gather: [first, last) of the index. scatter_add: only
-// edges whose index lies in [first, last).
+// edges whose index lies in [first, last). arg_backward: only the sources [first, last), of the
+// features [start, stop); room: as many values of the accumulation type.
 struct Kernels {
   const char* name;
   void (*spmm)(const SpmmArgs&, int64_t first, int64_t last);
-  void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last);
+  void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last, int64_t start,
+                       int64_t stop, void* room);
   void (*arg_weight)(const ArgWeightArgs&, int64_t first, int64_t last);
+  void (*multi)(const MultiArgs&, int64_t first, int64_t last);
+  void (*multi_backward)(const MultiArgs&, int64_t first, int64_t last);
   void (*sddmm)(const SddmmArgs&, int64_t first, int64_t last);
   void (*softmax)(const SoftmaxArgs&, int64_t first, int64_t last);
   void (*softmax_backward)(const SoftmaxArgs&, int64_t first, int64_t last);

@@ -4,7 +4,7 @@
 // needed eight edges later is prefetched.
 #pragma once
 
-#include "spmm.h"
+#include "vec.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
@@ -48,6 +48,7 @@ void sddmm_rows(const SddmmArgs& args, int64_t first, int64_t end) {
         for (int64_t byte = 0; byte < stride * int64_t(sizeof(S)); byte += 64) {
           __builtin_prefetch(next + byte);
         }
+        if (eid) __builtin_prefetch(out + eid[k + kAhead] * args.heads, 1);
       }
       S* to = out + (eid ? int64_t(eid[k]) : k) * args.heads;
       for (int64_t h = 0; h < args.heads; ++h) {

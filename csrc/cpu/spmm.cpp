@@ -1,6 +1,7 @@
 // Bindings of spmm and of the gradients of its max and min.
 #include "../text.h"
 #include "bind.h"
+#include "spmm_args.h"
 
 namespace gnnlib::cpu {
 
@@ -13,50 +14,65 @@ static Reduce reduce_of(const std::string& name) {
   fail("spmm: reduce must be sum, mean, mul, max or min, got '", name, "'");
 }
 
-// Heads only matter where weights differ between them: all else is one head of H · D features.
-static RowShape weighted_rows(const char* op, const OptionalTensor& weight, const Tensor& x,
-                              int64_t num_edges) {
-  if (!weight || weight->dim() == 1) {
-    if (weight) check_shape(op, "weight", *weight, {num_edges});
-    return flat_rows(x);
+// How the weights divide a row of x: heads of dim values each. Heads only matter where weights
+// differ between them: all else is one head of all the values.
+struct WeightedRows {
+  Weights weights;
+  int64_t heads, dim;
+};
+
+static WeightedRows weighted_rows(const char* op, const OptionalTensor& weight, const Tensor& x,
+                                  int64_t num_edges) {
+  const int64_t values = flat_rows(x).dim;
+  if (!weight) return {Weights::none, 1, values};
+  check_same_dtype(op, "weight", *weight, "x", x.scalar_type());
+  if (weight->dim() == 1) {
+    check_shape(op, "weight", *weight, {num_edges});
+    return {Weights::edge, 1, values};
   }
-  if (x.dim() != 3) {
-    fail(op, ": weight of shape ", shape_of(*weight), " needs x of shape (num_src, H, D), got ",
-         shape_of(x));
+  if (weight->dim() == x.dim()) {
+    check_shape(op, "weight", *weight, with_rows(x, num_edges));
+    return {Weights::feature, 1, values};
+  }
+  if (weight->dim() != 2 || x.dim() != 3) {
+    fail(op, ": weight must be [E], [E, H] with x [num_src, H, D], or have the features of x; got ",
+         shape_of(*weight), " with x of shape ", shape_of(x));
   }
   check_shape(op, "weight", *weight, {num_edges, x.size(1)});
-  return {x.size(1), x.size(2)};
+  return {Weights::head, x.size(1), x.size(2)};
 }
 
-static SpmmArgs prepare(const char* op, const BoundCsr& csr, const OptionalTensor& weight,
-                        const Tensor& x) {
+SpmmArgs spmm_args(const char* op, const BoundCsr& csr, const OptionalTensor& weight,
+                   const Tensor& x) {
   if (x.dim() < 1) fail(op, ": x must have rows, got a scalar");
-  const Dtype dtype = dtype_of(op, "x", x);
+  SpmmArgs args{};
+  args.dtype = dtype_of(op, "x", x);
   // Without col and eid, position k reads row k and weight k: then x has the edges.
   const int64_t num_edges = csr.num_edges < 0 ? x.size(0) : csr.num_edges;
   csr.check_edges(op, num_edges);
-  if (weight) check_same_dtype(op, "weight", *weight, "x", x.scalar_type());
-  const RowShape shape = weighted_rows(op, weight, x, num_edges);
-  SpmmArgs args{};
+  const WeightedRows rows = weighted_rows(op, weight, x, num_edges);
   args.csr = csr.view();
+  args.weights = rows.weights;
   args.weight = pointer(weight);
   args.x = x.data_ptr();
-  args.heads = shape.heads;
-  args.dim = shape.dim;
-  args.dtype = dtype;
+  args.heads = rows.heads;
+  args.dim = rows.dim;
+  args.x_stride = args.out_stride = rows.heads * rows.dim;
+  args.factor = 1;
+  args.cached = x.numel() * int64_t(x.element_size()) <= kCached;
   return args;
 }
 
-static int64_t work_of(const BoundCsr& csr, const SpmmArgs& args) {
+int64_t work_of(const BoundCsr& csr, const SpmmArgs& args) {
   return (csr.at(csr.num_rows) + csr.num_rows) * args.heads * args.dim;
 }
 
-static void check_scale(const char* name, const OptionalTensor& scale, int64_t rows,
-                        const Tensor& x) {
+void check_scale(const char* op, const char* name, const OptionalTensor& scale, int64_t rows,
+                 const Tensor& x) {
   if (!scale) return;
-  check_shape("spmm", name, *scale, {rows});
+  check_shape(op, name, *scale, {rows});
   if (scale->scalar_type() != accumulate_type(x.scalar_type())) {
-    fail("spmm: ", name, " must be float64 for float64 x and float32 for all others, got ",
+    fail(op, ": ", name, " must be float64 for float64 x and float32 for all others, got ",
          name_of(scale->scalar_type()), " with x ", name_of(x.scalar_type()));
   }
 }
@@ -68,9 +84,9 @@ Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& 
   const Tensor x = dense(x_);
   const OptionalTensor weight = dense(weight_);
   const OptionalTensor row_scale = dense(row_scale_), col_scale = dense(col_scale_);
-  SpmmArgs args = prepare("spmm", csr, weight, x);
-  check_scale("row_scale", row_scale, csr.num_rows, x);
-  check_scale("col_scale", col_scale, x.size(0), x);
+  SpmmArgs args = spmm_args("spmm", csr, weight, x);
+  check_scale("spmm", "row_scale", row_scale, csr.num_rows, x);
+  check_scale("spmm", "col_scale", col_scale, x.size(0), x);
   args.reduce = reduce_of(reduce);
   if (args.reduce == Reduce::max || args.reduce == Reduce::min)
     fail("spmm: use spmm_arg for ", reduce);
@@ -89,7 +105,7 @@ std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col
   const BoundCsr csr("spmm_arg", ptr, col, eid);
   const Tensor x = dense(x_);
   const OptionalTensor weight = dense(weight_);
-  SpmmArgs args = prepare("spmm_arg", csr, weight, x);
+  SpmmArgs args = spmm_args("spmm_arg", csr, weight, x);
   args.reduce = reduce_of(reduce);
   if (args.reduce != Reduce::max && args.reduce != Reduce::min)
     fail("spmm_arg: use spmm for ", reduce);
@@ -102,34 +118,51 @@ std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col
   return {out, arg};
 }
 
-Tensor spmm_arg_backward(const Tensor& t_ptr, const Tensor& t_row, const Tensor& t_pos,
-                         const OptionalTensor& t_eid, const OptionalTensor& weight_,
-                         const Tensor& grad_, const Tensor& arg_) {
+Tensor spmm_arg_backward(const OptionalTensor& col_, const OptionalTensor& eid_,
+                         const OptionalTensor& weight_, const Tensor& grad_, const Tensor& arg_,
+                         int64_t num_src) {
   const char* op = "spmm_arg_backward";
-  const BoundCsr csr(op, t_ptr, t_row, t_eid);
-  csr.check_edges(op, csr.num_edges);
-  const Tensor grad = dense(grad_), arg = dense(arg_), pos = dense(t_pos);
-  const OptionalTensor weight = dense(weight_);
-  check_shape(op, "t_pos", pos, {csr.num_edges});
-  check_same_dtype(op, "t_pos", pos, "t_ptr", t_ptr.scalar_type());
-  check_same_dtype(op, "arg", arg, "t_ptr", t_ptr.scalar_type());
+  const Tensor grad = dense(grad_), arg = dense(arg_);
+  const OptionalTensor col = dense(col_), eid = dense(eid_), weight = dense(weight_);
+  if (grad.dim() < 1) fail(op, ": grad must have rows, got a scalar");
   check_shape(op, "arg", arg, with_rows(grad, grad.size(0)));
-  if (weight) check_same_dtype(op, "weight", *weight, "grad", grad.scalar_type());
+  const auto index = arg.scalar_type();
+  for (const auto* part : {&col, &eid}) {
+    const char* name = part == &col ? "col" : "eid";
+    if (!*part) continue;
+    check_index(op, name, **part);
+    check_same_dtype(op, name, **part, "arg", index);
+  }
   ArgBackwardArgs args{};
-  args.csr = csr.view();
+  args.csr = {nullptr, pointer(col), pointer(eid), index == ScalarType::Long};
   args.dtype = dtype_of(op, "grad", grad);
-  const RowShape shape = weighted_rows(op, weight, grad, csr.num_edges);
-  args.heads = shape.heads;
-  args.dim = shape.dim;
-  args.pos = pos.data_ptr();
+  const WeightedRows rows = weighted_rows(op, weight, grad, weight ? weight->size(0) : 0);
+  args.weights = rows.weights;
+  args.heads = rows.heads;
+  args.dim = rows.dim;
+  args.num_rows = grad.size(0);
   args.weight = pointer(weight);
   args.grad = grad.data_ptr();
   args.arg = arg.data_ptr();
-  Tensor out = new_output(grad, with_rows(grad, csr.num_rows));
+  Tensor out = new_output(grad, with_rows(grad, num_src));
   args.out = out.data_ptr();
-  const int64_t work = (csr.num_edges + csr.num_rows) * args.heads * args.dim;
-  parallel_rows(csr, work,
-                [&](int64_t first, int64_t last) { kernels().arg_backward(args, first, last); });
+  // One owner for each entry of the result: a tile of features, of some of the sources. A tile of
+  // one cache line keeps more of the rows it adds to in the cache; all owners read all of arg.
+  const auto wide = accumulate_type(grad.scalar_type());
+  const int64_t bytes = wide == ScalarType::Double ? 8 : 4;
+  const int64_t values = rows.heads * rows.dim, work = args.num_rows * values;
+  if (num_src == 0 || values == 0) return out;
+  const int64_t tile = num_src * values * bytes <= kCached ? values : 64 / bytes;
+  const int64_t tiles = (values + tile - 1) / tile, threads = threads_for(work);
+  const int64_t ranges = (threads + tiles - 1) / tiles, size = (num_src + ranges - 1) / ranges;
+  const int64_t workers = std::min(tiles * ranges, threads);
+  const Tensor room = new_output(grad, {workers, size, tile}, wide);
+  parallel_parts(tiles * ranges, work, [&](int64_t part, int64_t worker) {
+    const int64_t first = part / tiles * size, start = part % tiles * tile;
+    kernels().arg_backward(args, std::min(first, num_src), std::min(first + size, num_src), start,
+                           std::min(start + tile, values),
+                           static_cast<char*>(room.data_ptr()) + worker * size * tile * bytes);
+  });
   return out;
 }
 

@@ -5,21 +5,75 @@
 // eight edges later is prefetched, because the source rows are in no order the hardware can guess.
 #pragma once
 
-#include "vec.h"
+#include "heads.h"
+#include "scratch.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
-constexpr int64_t kAhead = 8;  // edges between a prefetch and its use
+// What a source row is multiplied by: nothing, one number, one a head; `any` asks the arguments,
+// edge by edge.
+enum class Factor { none, one, head, any };
 
-template <int Bytes>
-GNNLIB_INLINE void prefetch(const void* at) {
-  for (int b = 0; b < Bytes; b += 64) __builtin_prefetch(static_cast<const char*>(at) + b);
-}
+// A factor for each position of a chunk, gathered in one tight loop before the rows that use them:
+// the processor has many of its misses in flight, where the loop over the edges would wait for
+// each.
+template <typename S, typename I>
+struct Factors {
+  using A = Accumulate<S>;
+  static constexpr int64_t kValues = 2048;  // in the first-level cache
+
+  const SpmmArgs& args;
+  const int64_t heads, chunk;
+  Scratch<A> values;
+  int64_t from = 0, end = 0;  // the positions held
+
+  Factors(const SpmmArgs& args_, int64_t first)
+      : args(args_),
+        heads(args.weights == Weights::head ? args.heads : 1),
+        chunk(heads < kValues ? kValues / heads : 1),
+        from(first),
+        end(first) {
+    values.reserve(chunk * heads + kLanes<S>);  // lanes are loaded whole
+  }
+
+  GNNLIB_INLINE const A* at(int64_t k) const { return values.data + (k - from) * heads; }
+
+  void fill(int64_t first, int64_t limit) {
+    const I* col = static_cast<const I*>(args.csr.col);
+    const I* eid = static_cast<const I*>(args.csr.eid);
+    const A* col_scale = static_cast<const A*>(args.col_scale);
+    from = first;
+    end = first + chunk < limit ? first + chunk : limit;
+    const int64_t n = end - from;
+    A* to = values.data;
+    if (args.weights == Weights::edge || args.weights == Weights::head) {
+      const S* weight = static_cast<const S*>(args.weight);
+      if (eid && heads == 1) {
+        for (int64_t k = 0; k < n; ++k) to[k] = load_one(weight + eid[from + k]);
+      } else if (eid) {
+        for (int64_t k = 0; k < n; ++k) {
+          const S* row = weight + eid[from + k] * heads;
+          for (int64_t h = 0; h < heads; ++h) to[k * heads + h] = load_one(row + h);
+        }
+      } else {
+        for (int64_t k = 0; k < n * heads; ++k) to[k] = load_one(weight + from * heads + k);
+      }
+    } else {
+      for (int64_t k = 0; k < n; ++k) to[k] = 1;
+    }
+    if (!col_scale) return;
+    for (int64_t k = 0; k < n; ++k) {
+      const A scale = col_scale[col ? int64_t(col[from + k]) : from + k];
+      for (int64_t h = 0; h < heads; ++h) to[k * heads + h] *= scale;
+    }
+  }
+};
 
 template <typename S, typename I>
 struct Spmm {
   using A = Accumulate<S>;
 
+  const SpmmArgs& args;
   const I* ptr;
   const I* col;
   const I* eid;
@@ -28,11 +82,11 @@ struct Spmm {
   S* out;
   I* arg;
   const A* row_scale;
-  const A* col_scale;
-  int64_t heads, stride;  // stride: values in a row of x and out
+  int64_t stride;  // values in a row of a weight per feature, and of arg
 
-  explicit Spmm(const SpmmArgs& args)
-      : ptr(static_cast<const I*>(args.csr.ptr)),
+  explicit Spmm(const SpmmArgs& args_)
+      : args(args_),
+        ptr(static_cast<const I*>(args.csr.ptr)),
         col(static_cast<const I*>(args.csr.col)),
         eid(static_cast<const I*>(args.csr.eid)),
         weight(static_cast<const S*>(args.weight)),
@@ -40,87 +94,117 @@ struct Spmm {
         out(static_cast<S*>(args.out)),
         arg(static_cast<I*>(args.arg)),
         row_scale(static_cast<const A*>(args.row_scale)),
-        col_scale(static_cast<const A*>(args.col_scale)),
-        heads(args.heads),
         stride(args.heads * args.dim) {}
 
-  GNNLIB_INLINE int64_t source(int64_t k) const { return col ? col[k] : k; }
+  GNNLIB_INLINE int64_t source(int64_t k) const { return col ? int64_t(col[k]) : k; }
 
-  GNNLIB_INLINE A factor(int64_t k, int64_t j, int64_t head) const {
-    A f = 1;
-    if (weight) f = load_one(weight + (eid ? eid[k] : k) * heads + head);
-    if (col_scale) f *= col_scale[j];
-    return f;
+  // Calls edge(k, j, factors of k) for the positions of a row.
+  template <Factor F, typename Edge>
+  GNNLIB_INLINE void for_edges(Factors<S, I>& factors, int64_t k, int64_t stop, int64_t limit,
+                               Edge&& edge) const {
+    if constexpr (F == Factor::none) {
+      for (; k < stop; ++k) edge(k, source(k), nullptr);
+    } else {
+      while (k < stop) {
+        if (k == factors.end) factors.fill(k, limit);
+        const int64_t held = stop < factors.end ? stop : factors.end;
+        for (; k < held; ++k) edge(k, source(k), factors.at(k));
+      }
+    }
   }
 
-  template <bool Scaled, bool Mul, int N, int V>
-  void reduce_rows(int64_t first, int64_t end, int64_t head, int64_t start, int64_t last,
-                   bool mean) const {
+  template <int N, int V>
+  GNNLIB_INLINE void prefetch_ahead(int64_t k, int64_t limit, int64_t start) const {
+    if (k + kAhead < limit) {
+      prefetch<V * N* int(sizeof(S))>(x + source(k + kAhead) * args.x_stride + start);
+    }
+  }
+
+  // The message's values of vector v: weight · x[j].
+  template <Factor F, int N>
+  GNNLIB_INLINE Vec<A, N> message(int64_t k, int64_t j, const A* factor,
+                                  const HeadLanes<A, N>& lanes, int64_t at) const {
+    Vec<A, N> value = load_vec<S, N>(x + j * args.x_stride + at);
+    const bool per_head = F == Factor::head || (F == Factor::any && args.weights == Weights::head);
+    const bool per_feature = F == Factor::any && args.weights == Weights::feature;
+    if (F != Factor::none) value *= per_head ? lanes.of(factor) : Vec<A, N>{} + *factor;
+    if (per_feature) {
+      value *= load_vec<S, N>(weight + (eid ? int64_t(eid[k]) : k) * stride + at);
+    }
+    return value;
+  }
+
+  template <Factor F, bool Mul, int N, int V>
+  void reduce_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
-    const int64_t limit = ptr[end];
+    const int64_t limit = ptr[end], ahead = args.cached ? 0 : limit;
+    const S* term = static_cast<const S*>(args.term);
+    const A share = A(args.term_factor);
+    Factors<S, I> factors(args, ptr[first]);
+    HeadLanes<A, N> lanes[V];
+    for (int v = 0; v < V; ++v) lanes[v] = {v == V - 1 ? last : start + v * N, args.dim};
     for (int64_t i = first; i < end; ++i) {
       Vector sum[V];
       for (int v = 0; v < V; ++v) sum[v] = Vector{} + (Mul ? A(1) : A(0));
       const int64_t begin = ptr[i], stop = ptr[i + 1];
-      for (int64_t k = begin; k < stop; ++k) {
-        const int64_t j = source(k);
-        const S* row = x + j * stride;
-        if (k + kAhead < limit) {
-          const S* next = x + source(k + kAhead) * stride;
-          prefetch<V * N* int(sizeof(S))>(next + start);
-        }
-        const A f = Scaled ? factor(k, j, head) : A(1);
-        for (int v = 0; v < V; ++v) {
-          Vector value = load_vec<S, N>(row + (v == V - 1 ? last : start + v * N));
-          if constexpr (Mul) {
-            sum[v] *= Scaled ? value * f : value;
-          } else {
-            sum[v] += Scaled ? value * f : value;
-          }
-        }
-      }
-      A scale = row_scale ? row_scale[i] : A(1);
-      if (mean && stop > begin) scale /= A(stop - begin);
+      for_edges<F>(factors, begin, stop, limit,
+                   [&](int64_t k, int64_t j, const A* factor) __attribute__((always_inline)) {
+                     prefetch_ahead<N, V>(k, ahead, start);
+                     for (int v = 0; v < V; ++v) {
+                       const int64_t at = v == V - 1 ? last : start + v * N;
+                       const Vector value = message<F, N>(k, j, factor, lanes[v], at);
+                       if constexpr (Mul) {
+                         sum[v] *= value;
+                       } else {
+                         sum[v] += value;
+                       }
+                     }
+                   });
+      A scale = (row_scale ? row_scale[i] : A(1)) * A(args.factor);
+      if (args.reduce == Reduce::mean && stop > begin) scale /= A(stop - begin);
       for (int v = 0; v < V; ++v) {
-        store_vec<S, N>(out + i * stride + (v == V - 1 ? last : start + v * N), sum[v] * scale);
+        const int64_t at = v == V - 1 ? last : start + v * N;
+        Vector result = sum[v] * scale;
+        if (term) result += load_vec<S, N>(term + i * args.term_stride + at) * share;
+        store_vec<S, N>(out + i * args.out_stride + at, result);
       }
     }
   }
 
   // max and min. The first edge is taken whatever it is; a later one only if it is better, so that
   // the first of equals wins; a NaN is better than all but a NaN.
-  template <bool Min, int N, int V>
-  void select_rows(int64_t first, int64_t end, int64_t head, int64_t start, int64_t last) const {
+  template <Factor F, bool Min, int N, int V>
+  void select_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
     using Ids = Vec<I, N>;
-    const int64_t limit = ptr[end];
+    const int64_t limit = ptr[end], ahead = args.cached ? 0 : limit;
+    Factors<S, I> factors(args, ptr[first]);
+    HeadLanes<A, N> lanes[V];
+    for (int v = 0; v < V; ++v) lanes[v] = {v == V - 1 ? last : start + v * N, args.dim};
     for (int64_t i = first; i < end; ++i) {
       Vector best[V] = {};
       Ids won[V];
       for (int v = 0; v < V; ++v) won[v] = Ids{} - I(1);
-      const int64_t begin = ptr[i], stop = ptr[i + 1];
-      for (int64_t k = begin; k < stop; ++k) {
-        const int64_t j = source(k);
-        const S* row = x + j * stride;
-        if (k + kAhead < limit) {
-          prefetch<V * N* int(sizeof(S))>(x + source(k + kAhead) * stride + start);
-        }
-        for (int v = 0; v < V; ++v) {
-          Vector value = load_vec<S, N>(row + (v == V - 1 ? last : start + v * N));
-          if (weight) value *= factor(k, j, head);
-          if constexpr (!__is_same(S, A)) value = rounded<N>(value);
-          auto better = Min ? value < best[v] : value > best[v];
-          auto new_nan = (value != value) & (best[v] == best[v]);
-          auto taken = better | new_nan;
-          if (k == begin) taken = taken | ~taken;
-          best[v] = taken ? value : best[v];
-          won[v] = __builtin_convertvector(taken, Vec<I, N>) ? Ids{} + I(k) : won[v];
-        }
-      }
+      const int64_t begin = ptr[i];
+      for_edges<F>(factors, begin, ptr[i + 1], limit,
+                   [&](int64_t k, int64_t j, const A* factor) __attribute__((always_inline)) {
+                     prefetch_ahead<N, V>(k, ahead, start);
+                     for (int v = 0; v < V; ++v) {
+                       const int64_t at = v == V - 1 ? last : start + v * N;
+                       Vector value = message<F, N>(k, j, factor, lanes[v], at);
+                       if constexpr (!__is_same(S, A)) value = rounded<N>(value);
+                       auto better = Min ? value < best[v] : value > best[v];
+                       auto new_nan = (value != value) & (best[v] == best[v]);
+                       auto taken = better | new_nan;
+                       if (k == begin) taken = taken | ~taken;
+                       best[v] = taken ? value : best[v];
+                       won[v] = __builtin_convertvector(taken, Vec<I, N>) ? Ids{} + I(k) : won[v];
+                     }
+                   });
       for (int v = 0; v < V; ++v) {
-        const int64_t at = i * stride + (v == V - 1 ? last : start + v * N);
-        store_vec<S, N>(out + at, best[v]);
-        __builtin_memcpy(arg + at, &won[v], sizeof(won[v]));
+        const int64_t at = v == V - 1 ? last : start + v * N;
+        store_vec<S, N>(out + i * args.out_stride + at, best[v]);
+        __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
       }
     }
   }
@@ -133,89 +217,101 @@ struct Spmm {
     return load_vec<S, N>(stored);
   }
 
-  void run(const SpmmArgs& args, int64_t first, int64_t end) const {
-    const bool scaled = weight || col_scale;
-    const int64_t dim = args.dim;
-    for (int64_t head = 0; head < heads; ++head) {
-      for_tiles<S>(dim, [&]<int N, int V>(int64_t start, int64_t last) {
-        start += head * dim;
-        last += head * dim;
-        switch (args.reduce) {
-          case Reduce::sum:
-          case Reduce::mean: {
-            const bool mean = args.reduce == Reduce::mean;
-            scaled ? reduce_rows<true, false, N, V>(first, end, head, start, last, mean)
-                   : reduce_rows<false, false, N, V>(first, end, head, start, last, mean);
-            break;
-          }
-          case Reduce::mul:
-            return reduce_rows<true, true, N, V>(first, end, head, start, last, false);
-          case Reduce::max:
-            return select_rows<false, N, V>(first, end, head, start, last);
-          case Reduce::min:
-            return select_rows<true, N, V>(first, end, head, start, last);
-        }
-      });
+  // Code of its own where speed is asked for; elsewhere one code that asks.
+  static constexpr bool kSpecial = sizeof(I) == 4 && sizeof(A) == 4 && !__is_same(S, f16);
+
+  bool run_special(int64_t first, int64_t end) const {
+    const bool plain = args.weights == Weights::none && !args.col_scale;
+    const bool linear = args.reduce == Reduce::sum || args.reduce == Reduce::mean;
+    if (args.reduce == Reduce::mul || args.weights == Weights::feature || !(linear || plain)) {
+      return false;
     }
+    for_tiles<S>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
+      if (args.reduce == Reduce::max) {
+        select_rows<Factor::none, false, N, V>(first, end, start, last);
+      } else if (args.reduce == Reduce::min) {
+        select_rows<Factor::none, true, N, V>(first, end, start, last);
+      } else if (plain) {
+        reduce_rows<Factor::none, false, N, V>(first, end, start, last);
+      } else if (args.weights == Weights::head) {
+        reduce_rows<Factor::head, false, N, V>(first, end, start, last);
+      } else {
+        reduce_rows<Factor::one, false, N, V>(first, end, start, last);
+      }
+    });
+    return true;
+  }
+
+  void run(int64_t first, int64_t end) const {
+    if constexpr (kSpecial) {
+      if (run_special(first, end)) return;
+    }
+    for_tiles<S, 2>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
+      switch (args.reduce) {
+        case Reduce::sum:
+        case Reduce::mean:
+          return reduce_rows<Factor::any, false, N, V>(first, end, start, last);
+        case Reduce::mul:
+          return reduce_rows<Factor::any, true, N, V>(first, end, start, last);
+        case Reduce::max:
+          return select_rows<Factor::any, false, N, V>(first, end, start, last);
+        case Reduce::min:
+          return select_rows<Factor::any, true, N, V>(first, end, start, last);
+      }
+    });
   }
 };
 
 void spmm(const SpmmArgs& args, int64_t first, int64_t last) {
   dispatch(args.dtype, args.csr.wide,
-           [&]<typename S, typename I>() { Spmm<S, I>(args).run(args, first, last); });
+           [&]<typename S, typename I>() { Spmm<S, I>(args).run(first, last); });
 }
 
-// dx[j] = Σ over the edges j → i, at CSR position p, of w · grad[i] where arg[i] == p.
-template <typename S, typename I>
-struct ArgBackward {
-  using A = Accumulate<S>;
+constexpr int64_t kAheadRows = 2;  // rows between a prefetch and its use
 
-  template <int N, int V>
-  static void rows(const ArgBackwardArgs& args, int64_t first, int64_t end, int64_t head,
-                   int64_t start, int64_t last) {
-    const I* ptr = static_cast<const I*>(args.csr.ptr);
+// dx[col[p]] += w · grad[i] where p = arg[i], entry by entry: only the winners are looked at. The
+// caller owns the sources [first, end) of the features [start, stop), and reads every row of them.
+// The sums stand close together in `room`, where they share cache lines with nothing else.
+void arg_backward(const ArgBackwardArgs& args, int64_t first, int64_t end, int64_t start,
+                  int64_t stop, void* room) {
+  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
+    using A = Accumulate<S>;
     const I* col = static_cast<const I*>(args.csr.col);
     const I* eid = static_cast<const I*>(args.csr.eid);
-    const I* pos = static_cast<const I*>(args.pos);
     const S* weight = static_cast<const S*>(args.weight);
     const S* grad = static_cast<const S*>(args.grad);
     const I* arg = static_cast<const I*>(args.arg);
     S* out = static_cast<S*>(args.out);
-    const int64_t stride = args.heads * args.dim, limit = ptr[end];
-    for (int64_t j = first; j < end; ++j) {
-      Vec<A, N> sum[V] = {};
-      for (int64_t k = ptr[j]; k < ptr[j + 1]; ++k) {
-        const int64_t row = col[k] * stride;
-        if (k + kAhead < limit) {
-          const int64_t next = col[k + kAhead] * stride + start;
-          prefetch<V * N* int(sizeof(I))>(arg + next);
-          prefetch<V * N* int(sizeof(S))>(grad + next);
-        }
-        const A w = weight ? load_one(weight + (eid ? eid[k] : pos[k]) * args.heads + head) : A(1);
-        for (int v = 0; v < V; ++v) {
-          const int64_t at = row + (v == V - 1 ? last : start + v * N);
-          Vec<I, N> winner;
-          __builtin_memcpy(&winner, arg + at, sizeof(winner));
-          // The comparison's lanes as wide as the values: it is 0 or −1 in every lane.
-          using Mask = decltype(Vec<A, N>{} == Vec<A, N>{});
-          const Mask won = __builtin_convertvector(winner == (Vec<I, N>{} + pos[k]), Mask);
-          sum[v] += won ? load_vec<S, N>(grad + at) * w : Vec<A, N>{};
+    A* sum = static_cast<A*>(room);
+    const int64_t stride = args.heads * args.dim, width = stop - start;
+    const int64_t per_edge = args.weights == Weights::head      ? args.heads
+                             : args.weights == Weights::feature ? stride
+                                                                : 1;
+    const int64_t share = stride / (per_edge ? per_edge : 1);  // features with a weight in common
+    for (int64_t n = 0; n < (end - first) * width; ++n) sum[n] = 0;
+    auto source = [&](I p) { return (col ? int64_t(col[p]) : int64_t(p)) - first; };
+    for (int64_t i = 0; i < args.num_rows; ++i) {
+      if (i + kAheadRows < args.num_rows) {
+        const I* next = arg + (i + kAheadRows) * stride + start;
+        for (int64_t f = 0; f < width; ++f) {
+          if (next[f] >= 0) __builtin_prefetch(sum + source(next[f]) * width + f, 1);
         }
       }
-      for (int v = 0; v < V; ++v) {
-        store_vec<S, N>(out + j * stride + (v == V - 1 ? last : start + v * N), sum[v]);
+      for (int64_t f = 0; f < width; ++f) {
+        const int64_t at = i * stride + start + f;
+        const I p = arg[at];
+        if (p < 0) continue;
+        const int64_t j = source(p);
+        if (j < 0 || j >= end - first) continue;
+        A value = load_one(grad + at);
+        if (weight) value *= load_one(weight + (eid ? eid[p] : p) * per_edge + (start + f) / share);
+        sum[j * width + f] += value;
       }
     }
-  }
-};
-
-void arg_backward(const ArgBackwardArgs& args, int64_t first, int64_t end) {
-  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
-    for (int64_t head = 0; head < args.heads; ++head) {
-      for_tiles<S>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
-        const int64_t shift = head * args.dim;
-        ArgBackward<S, I>::template rows<N, V>(args, first, end, head, start + shift, last + shift);
-      });
+    for (int64_t j = first; j < end; ++j) {
+      for (int64_t f = 0; f < width; ++f) {
+        store_one(out + j * stride + start + f, sum[(j - first) * width + f]);
+      }
     }
   });
 }

@@ -8,9 +8,36 @@
 
 #include "kernels.h"
 
+// Vectors of 64 bytes a register tile may hold without spilling.
+#if defined(__AVX512F__)
+#define GNNLIB_TILE 8
+#else
+#define GNNLIB_TILE 4
+#endif
+
 #define GNNLIB_INLINE inline __attribute__((always_inline))
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
+
+constexpr int64_t kAhead = 8;  // edges between a prefetch and its use
+
+template <int Bytes>
+GNNLIB_INLINE void prefetch(const void* at) {
+  for (int b = 0; b < Bytes; b += 64) __builtin_prefetch(static_cast<const char*>(at) + b);
+}
+
+// A copy of a row whose length is known when it runs.
+GNNLIB_INLINE void copy_row(char* to, const char* from, int64_t bytes) {
+  using Line = unsigned char __attribute__((vector_size(64)));
+  int64_t b = 0;
+  for (; b + 64 <= bytes; b += 64) {
+    Line line;
+    __builtin_memcpy(&line, from + b, 64);
+    __builtin_memcpy(to + b, &line, 64);
+  }
+  for (; b + 8 <= bytes; b += 8) __builtin_memcpy(to + b, from + b, 8);
+  for (; b < bytes; ++b) to[b] = from[b];
+}
 
 struct bf16 {
   uint16_t bits;
@@ -159,10 +186,10 @@ GNNLIB_INLINE void dispatch(Dtype dtype, bool wide, F&& f) {
   }
 }
 
-// Covers `dim` features with vectors: calls f<N, V>(start, last) for tiles of V vectors of N lanes
-// from `start`, of which the last one begins at `last` (it overlaps its neighbour where dim is no
-// multiple of N; both write the same values there).
-template <typename S, typename F>
+// Covers `dim` features with vectors: calls f<N, V>(start, last) for tiles of V ≤ Most vectors of N
+// lanes from `start`, of which the last one begins at `last` (it overlaps its neighbour where dim
+// is no multiple of N; both write the same values there).
+template <typename S, int Most = GNNLIB_TILE, typename F>
 GNNLIB_INLINE void for_tiles(int64_t dim, F&& f) {
   constexpr int L = kLanes<S>;
   if (dim >= L) {
@@ -175,17 +202,23 @@ GNNLIB_INLINE void for_tiles(int64_t dim, F&& f) {
         vectors -= V;
         start += V * L;
       };
-#if GNNLIB_TILE >= 8
-      if (vectors >= 8) {
-        tile.template operator()<8>();
-        continue;
+      if constexpr (Most >= 8) {
+        if (vectors >= 8) {
+          tile.template operator()<8>();
+          continue;
+        }
       }
-#endif
-      if (vectors >= 4) {
-        tile.template operator()<4>();
-      } else if (vectors == 3) {
-        tile.template operator()<3>();
-      } else if (vectors == 2) {
+      if constexpr (Most >= 4) {
+        if (vectors >= 4) {
+          tile.template operator()<4>();
+          continue;
+        }
+        if (vectors == 3) {
+          tile.template operator()<3>();
+          continue;
+        }
+      }
+      if (vectors >= 2) {
         tile.template operator()<2>();
       } else {
         tile.template operator()<1>();

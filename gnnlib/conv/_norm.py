@@ -4,8 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from .. import ops
+from .._memo import is_tracing
 from ..adjacency import Adjacency
 from ..features import SparseFeatures
 from ..ops._dtypes import accumulate_dtype
@@ -31,9 +33,30 @@ def gcn_norm(
     if edge_weight is None:
         scale = looped.memo(("gcn_norm", wide), lambda: inverse_root(looped.degree(dtype=wide)))
         return looped, None, scale
-    if add_self_loops:
-        edge_weight = _with_loop_weights(adj, looped, edge_weight, loop_weight)
-    return looped, edge_weight, inverse_root(looped.degree(edge_weight.to(wide)))
+    if edge_weight.requires_grad or edge_weight.is_inference() or is_tracing():
+        return looped, *_weighted_norm(adj, looped, edge_weight, wide, loop_weight)
+    # Constant weights: kept while they live and nobody writes into them.
+    norms = adj.memo("weighted_norms", WeakIdKeyDictionary)
+    key = (edge_weight._version, add_self_loops, wide, loop_weight)
+    kept = norms.get(edge_weight)
+    if kept is None or kept[0] != key:
+        with torch.inference_mode(False), torch.no_grad():
+            weight, scale = _weighted_norm(adj, looped, edge_weight, wide, loop_weight)
+        # A value that held its own key would keep it alive.
+        kept = key, None if weight is edge_weight else weight, scale
+        norms[edge_weight] = kept
+    return looped, edge_weight if kept[1] is None else kept[1], kept[2]
+
+
+def _weighted_norm(
+    adj: Adjacency,
+    looped: Adjacency,
+    edge_weight: Tensor,
+    wide: torch.dtype,
+    loop_weight: float,
+) -> tuple[Tensor, Tensor]:
+    weight = _with_loop_weights(adj, looped, edge_weight, loop_weight)
+    return weight, inverse_root(looped.degree(weight.to(wide)))
 
 
 def with_loops(adj: Adjacency, edge_weight: Tensor | None) -> tuple[Adjacency, Tensor | None]:
@@ -67,6 +90,11 @@ def hop(adj: Adjacency, x: Tensor, edge_weight: Tensor | None, scale: Tensor | N
         adj.ptr, adj.col, x, edge_weight, eid=adj.eid,
         row_scale=scale, col_scale=scale, transpose=adj.transpose,
     )  # fmt: skip
+
+
+def are_constant(*tensors: Tensor | None) -> bool:
+    """Whether no gradient of these is wanted: several hops may then run as one operator."""
+    return not any(t is not None and t.requires_grad for t in tensors)
 
 
 def linear_first(x: Any, layer: nn.Linear) -> bool:

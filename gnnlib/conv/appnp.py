@@ -7,7 +7,7 @@ from .. import ops
 from .._errors import check_dropout
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ._norm import check_count, gcn_norm, hop
+from ._norm import are_constant, check_count, gcn_norm, hop
 
 
 class APPNP(nn.Module):
@@ -73,6 +73,11 @@ class APPNP(nn.Module):
         if self.normalize:
             adj, edge_weight, scale = gcn_norm(adj, edge_weight, x.dtype, self.add_self_loops)
         drops = self.training and self.dropout > 0
+        if not drops and are_constant(edge_weight, scale):
+            return ops.propagate(
+                adj.ptr, adj.col, start, self.K, edge_weight, alpha=self.alpha, eid=adj.eid,
+                row_scale=scale, col_scale=scale, transpose=adj.transpose,
+            )  # fmt: skip
         if drops and edge_weight is None:
             edge_weight = torch.ones(adj.num_edges, dtype=x.dtype, device=adj.device)
         h = start

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._errors import unknown_choice
+from .._memo import is_tracing
 from .._resolve import as_features, resolve
 from ..adjacency import Adjacency
 from ..graph import Graph
@@ -169,8 +170,10 @@ class ChebConv(nn.Module):
 
 def _entries(
     adj: Adjacency, edge_weight: Tensor | None, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """The edge weights in CSR order, 0 for self-loops, and their sums by source."""
+) -> tuple[Tensor | None, Tensor]:
+    """The edge weights in CSR order, 0 for self-loops (None: all 1), and their sums by source."""
+    if edge_weight is None and not is_tracing() and not adj.has_loops:
+        return None, adj.transpose()[0].diff().to(accumulate_dtype(dtype))
     between = adj.row != adj.col
     if edge_weight is None:
         weight = between.to(dtype)

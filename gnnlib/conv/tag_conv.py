@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from .. import ops
 from .._resolve import as_features, resolve
-from ..linear import Linear
-from ._norm import check_count, gcn_norm, hop, linear_first
+from ..adjacency import Adjacency
+from ..linear import Linear, check_features, product
+from ._norm import are_constant, check_count, gcn_norm, hop, linear_first
 
 
 class TAGConv(nn.Module):
@@ -71,7 +73,9 @@ class TAGConv(nn.Module):
         if self.normalize:
             adj, edge_weight, scale = gcn_norm(adj, edge_weight, x.dtype, add_self_loops=False)
         first, *others = self.lins
-        if linear_first(x, first):  # pyright: ignore[reportArgumentType]
+        if are_constant(edge_weight, scale):
+            out = self._in_one(x, adj, edge_weight, scale)
+        elif linear_first(x, first):  # pyright: ignore[reportArgumentType]
             *others, last = self.lins
             out = last(x)
             for lin in reversed(others):
@@ -82,6 +86,20 @@ class TAGConv(nn.Module):
                 h = hop(adj, h, edge_weight, scale)
                 out = out + lin(h)
         return out if self.bias is None else out + self.bias.to(out.dtype)
+
+    def _in_one(
+        self, x, adj: Adjacency, edge_weight: Tensor | None, scale: Tensor | None
+    ) -> Tensor:
+        """All hops in one operator, and all Linears in one product."""
+        check_features(x, self.lins[0])  # pyright: ignore[reportArgumentType]
+        weights = [lin.weight for lin in self.lins]
+        steps: dict = {"eid": adj.eid, "row_scale": scale, "col_scale": scale}
+        steps["transpose"] = adj.transpose
+        if linear_first(x, self.lins[0]):  # pyright: ignore[reportArgumentType]
+            rows = product(x, torch.cat(weights)).unflatten(-1, (self.K + 1, self.out_channels))
+            return ops.propagate_horner(adj.ptr, adj.col, rows, edge_weight, **steps)
+        powers = ops.propagate_powers(adj.ptr, adj.col, x, self.K, edge_weight, **steps)
+        return product(powers.flatten(1), torch.cat(weights, 1))
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, K={self.K}"

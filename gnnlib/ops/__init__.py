@@ -10,6 +10,10 @@ from .dropout import edge_dropout as edge_dropout
 from .layout import coo_to_csr as coo_to_csr
 from .layout import csr_add_loops as csr_add_loops
 from .layout import csr_transpose as csr_transpose
+from .multi import spmm_multi as spmm_multi
+from .propagate import propagate as propagate
+from .propagate import propagate_horner as propagate_horner
+from .propagate import propagate_powers as propagate_powers
 from .scatter import gather_rows as gather_rows
 from .scatter import scatter as scatter
 from .scatter import scatter_add_ as scatter_add_

@@ -1,14 +1,19 @@
 """What the operator files share: the autocast rule and the folding of vmap's dimension."""
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
+from .._memo import is_tracing
 from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
+
+_gather_rows = torch.ops.gnnlib.gather_rows.default
 
 REDUCES = ("sum", "mean", "max", "min", "mul")
 """The reducers that spmm, segment_reduce and scatter have in common."""
@@ -59,7 +64,23 @@ def transposed(
     if transpose is None:
         transpose = csr_transpose(ptr, col, num_src)
     t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose
-    return t_ptr, t_row, t_pos, None if eid is None else eid[t_pos]
+    return t_ptr, t_row, t_pos, None if eid is None else _turned_ids(eid, t_pos)
+
+
+# eid[t_pos] by t_pos: as dear as a sum over neighbours, and the same in every step of a training.
+_kept_ids = WeakIdKeyDictionary()
+
+
+def _turned_ids(eid: Tensor, t_pos: Tensor) -> Tensor:
+    if is_tracing() or eid.is_inference() or t_pos.is_inference():
+        return _gather_rows(eid, t_pos)
+    versions = eid._version, t_pos._version
+    kept = _kept_ids.get(t_pos)
+    if kept is None or kept[0]() is not eid or kept[1] != versions:
+        with torch.inference_mode(False):
+            kept = weakref.ref(eid), versions, _gather_rows(eid, t_pos)
+        _kept_ids[t_pos] = kept
+    return kept[2]
 
 
 def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:

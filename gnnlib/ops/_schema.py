@@ -20,12 +20,32 @@ SCHEMAS = {
         " -> (Tensor, Tensor)"
     ),
     "spmm_arg_backward": (
-        "(Tensor t_ptr, Tensor t_row, Tensor t_pos, Tensor? t_eid, Tensor? weight,"
-        " Tensor grad, Tensor arg) -> Tensor"
+        "(Tensor? col, Tensor? eid, Tensor? weight, Tensor grad, Tensor arg,"
+        " SymInt num_src) -> Tensor"
     ),
     "spmm_arg_weight": (
         "(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
         " SymInt num_edges) -> Tensor"
+    ),
+    # multi
+    "spmm_multi": (
+        "(Tensor ptr, Tensor? col, Tensor x, str reduces) -> (Tensor, Tensor, Tensor, Tensor)"
+    ),
+    "spmm_multi_backward": (
+        "(Tensor t_ptr, Tensor t_row, Tensor x, Tensor even, Tensor spread, Tensor mean) -> Tensor"
+    ),
+    # propagate
+    "propagate": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x, SymInt steps,"
+        " float alpha, Tensor? row_scale, Tensor? col_scale) -> Tensor"
+    ),
+    "propagate_powers": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
+        " SymInt steps, Tensor? row_scale, Tensor? col_scale) -> Tensor"
+    ),
+    "propagate_horner": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
+        " Tensor? row_scale, Tensor? col_scale) -> Tensor"
     ),
     # sddmm
     "sddmm": "(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor",

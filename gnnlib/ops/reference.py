@@ -118,23 +118,23 @@ def spmm_arg(
 
 
 def spmm_arg_backward(
-    t_ptr: Tensor,
-    t_row: Tensor,
-    t_pos: Tensor,
-    t_eid: Tensor | None,
+    col: Tensor | None,
+    eid: Tensor | None,
     weight: Tensor | None,
     grad: Tensor,
     arg: Tensor,
+    num_src: int,
 ) -> Tensor:
-    row, source = t_row.long(), _rows(t_ptr)
-    won = arg[row] == t_pos.reshape((-1,) + (1,) * (grad.dim() - 1))
-    message = grad[row].to(accumulate_dtype(grad.dtype))
+    out = grad.new_zeros((num_src,) + grad.shape[1:], dtype=accumulate_dtype(grad.dtype))
+    if grad.numel() == 0 or num_src == 0:
+        return out.to(grad.dtype)
+    win = arg.clamp(min=0).long()
+    share = torch.where(arg >= 0, grad, 0).to(out.dtype)
     if weight is not None:
-        weight = weight[(t_pos if t_eid is None else t_eid).long()]
-        message = message * weight.reshape(weight.shape + (1,) * (grad.dim() - weight.dim()))
-    message = torch.where(won, message, 0)
-    out = message.new_zeros((t_ptr.numel() - 1,) + grad.shape[1:])
-    return out.index_add(0, source, message).to(grad.dtype)
+        edge = win if eid is None else eid.long()[win]
+        heads = weight.reshape(weight.shape + (1,) * (grad.dim() - weight.dim()))
+        share = share * heads.expand((-1,) + grad.shape[1:]).gather(0, edge)
+    return out.scatter_add(0, win if col is None else col.long()[win], share).to(grad.dtype)
 
 
 def spmm_arg_weight(
@@ -156,6 +156,96 @@ def spmm_arg_weight(
     product = product.sum(-1)
     out = product.new_zeros((num_edges,) + product.shape[1:])
     return out.index_copy(0, edge, product).to(grad.dtype)
+
+
+# multi -------------------------------------------------------------------------------------------
+
+
+def spmm_multi(
+    ptr: Tensor, col: Tensor | None, x: Tensor, reduces: str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    names = reduces.split(",")
+    wide = x.to(accumulate_dtype(x.dtype))
+    mean = spmm(ptr, col, None, None, wide, "mean", None, None)
+    row = _rows(ptr)
+    apart = (wide[: row.numel()] if col is None else wide[col.long()]) - mean[row]
+    variance = spmm(ptr, None, None, None, apart.square(), "mean", None, None)
+    empty_arg = torch.empty((0, x.shape[1]), dtype=ptr.dtype, device=x.device)
+    args = {"max": empty_arg, "min": empty_arg}
+    results = []
+    for name in names:
+        if name in args:
+            out, args[name] = spmm_arg(ptr, col, None, None, x, name)
+        elif name == "std":
+            out = variance.sqrt().to(x.dtype)
+        else:
+            out = spmm(ptr, col, None, None, x, name, None, None)
+        results.append(out)
+    kept = mean if "std" in names else mean[:0]
+    return torch.stack(results, 1), kept, args["max"], args["min"]
+
+
+def spmm_multi_backward(
+    t_ptr: Tensor, t_row: Tensor, x: Tensor, even: Tensor, spread: Tensor, mean: Tensor
+) -> Tensor:
+    source, row = _rows(t_ptr), t_row.long()
+    share = even[row] + spread[row] * (x[source].to(mean.dtype) - mean[row])
+    return mean.new_zeros(x.shape).index_add(0, source, share).to(x.dtype)
+
+
+# propagate ---------------------------------------------------------------------------------------
+
+
+def propagate(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    weight: Tensor | None,
+    x: Tensor,
+    steps: int,
+    alpha: float,
+    row_scale: Tensor | None,
+    col_scale: Tensor | None,
+) -> Tensor:
+    wide = accumulate_dtype(x.dtype)
+    h = x.clone()
+    for _ in range(steps):
+        hop = spmm(ptr, col, eid, weight, h.to(wide), "sum", row_scale, col_scale)
+        h = ((1 - alpha) * hop + alpha * x).to(x.dtype)
+    return h
+
+
+def propagate_powers(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    weight: Tensor | None,
+    x: Tensor,
+    steps: int,
+    row_scale: Tensor | None,
+    col_scale: Tensor | None,
+) -> Tensor:
+    powers = [x]
+    for _ in range(steps):
+        powers.append(spmm(ptr, col, eid, weight, powers[-1], "sum", row_scale, col_scale))
+    return torch.stack(powers, 1)
+
+
+def propagate_horner(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    weight: Tensor | None,
+    x: Tensor,
+    row_scale: Tensor | None,
+    col_scale: Tensor | None,
+) -> Tensor:
+    wide = accumulate_dtype(x.dtype)
+    h = x[:, -1].clone()
+    for k in range(x.shape[1] - 2, -1, -1):
+        hop = spmm(ptr, col, eid, weight, h.to(wide), "sum", row_scale, col_scale)
+        h = (hop + x[:, k]).to(x.dtype)
+    return h
 
 
 # sddmm -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from ._apply import form
 from ._common import REDUCES, fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
 from ._dtypes import accumulate_dtype
 from .layout import coo_to_csr
-from .segment import multiply_backward
+from .segment import arg_to_rows, multiply_backward
 
 _gather_rows = torch.ops.gnnlib.gather_rows.default
 _scatter = torch.ops.gnnlib.scatter.default
@@ -164,12 +164,7 @@ class _ScatterArg(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad, _):
         (arg,) = ctx.saved_tensors
-        if ctx.num_inputs == 0:
-            return grad.new_zeros((0,) + grad.shape[1:]), None, None, None
-        # A row wins in one place only, so nothing is added twice and the order cannot matter.
-        blank = torch.zeros_like(grad[:1]).expand(ctx.num_inputs, *grad.shape[1:])
-        won = torch.where(arg >= 0, grad, 0)
-        return blank.scatter_add(0, arg.clamp(min=0).long(), won), None, None, None
+        return arg_to_rows(None, grad, arg, ctx.num_inputs), None, None, None
 
 
 @torch.library.register_fake("gnnlib::gather_rows")

@@ -20,6 +20,7 @@ REDUCES = (*SHARED_REDUCES, "std")
 
 _spmm = torch.ops.gnnlib.spmm.default
 _spmm_arg = torch.ops.gnnlib.spmm_arg.default
+_arg_backward = torch.ops.gnnlib.spmm_arg_backward.default
 _expand = torch.ops.gnnlib.segment_expand.default
 _softmax = torch.ops.gnnlib.segment_softmax.default
 _softmax_backward = torch.ops.gnnlib.segment_softmax_backward.default
@@ -197,14 +198,33 @@ class _SegmentArg(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad, _):
         eid, arg = ctx.saved_tensors
-        won, edge = arg >= 0, arg.clamp(min=0).long()
-        if eid is not None and eid.shape[0] > 0:
-            edge = eid[edge.flatten()].long().reshape(edge.shape)
-        if ctx.num_edges == 0:
-            return None, None, grad.new_zeros((0,) + grad.shape[1:]), None
-        # An edge wins in one row only, so nothing is added twice and the order cannot matter.
-        blank = torch.zeros_like(grad[:1]).expand(ctx.num_edges, *grad.shape[1:])
-        return None, None, blank.scatter_add(0, edge, torch.where(won, grad, 0)), None
+        return None, None, arg_to_rows(eid, grad, arg, ctx.num_edges), None
+
+
+def arg_to_rows(eid: Tensor | None, grad: Tensor, arg: Tensor, num_rows: int) -> Tensor:
+    """The gradient that each row has as the winner of an entry: linear in grad."""
+    return form(_ArgToRows).apply(eid, grad, arg, num_rows)
+
+
+class _ArgToRows(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(eid, grad, arg, num_rows):
+        return _arg_backward(eid, None, None, grad, arg, num_rows)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0], inputs[2])
+
+    @staticmethod
+    def backward(ctx, grad):
+        eid, arg = ctx.saved_tensors
+        if grad.shape[0] == 0:
+            return None, grad.new_zeros(arg.shape), None, None
+        row = arg.clamp(min=0).long()
+        row = row if eid is None else eid[row.flatten()].long().reshape(row.shape)
+        return None, torch.where(arg >= 0, grad.gather(0, row), 0), None, None
 
 
 class _SegmentMul(torch.autograd.Function):

@@ -49,7 +49,8 @@ def spmm(
         ptr: row pointers of the CSR by destination, [num_dst + 1], int32 or int64.
         col: source of each CSR position, [E].
         x: source rows, [num_src, F] or [num_src, H, D].
-        weight: one factor an edge, [E], or one an edge and head, [E, H], with x [num_src, H, D].
+        weight: one factor an edge, [E]; one an edge and head, [E, H], with x [num_src, H, D]; or
+            one an edge and feature, [E, F] or [E, H, D].
         eid: edge id of each CSR position, [E]: position k has `weight[eid[k]]`; None: `weight[k]`.
         reduce: 'sum', 'mean' (divides by the edge count), 'max', 'min' or 'mul'. A row without
             edges gives 0 ('mul': 1). For max and min the first edge in the user's order takes the
@@ -65,8 +66,8 @@ def spmm(
     Raises:
         ValueError: for an unknown reduce, or an argument of the wrong shape.
 
-    Memory is that of x and the result, forward and backward; the backward pass of 'mul' alone
-    gathers its messages.
+    Memory is that of the operands and of the result, forward and backward; the backward pass of
+    'mul' alone gathers its messages.
 
     Example:
         >>> ptr, col = torch.tensor([0, 1, 3]), torch.tensor([1, 0, 1])
@@ -102,13 +103,13 @@ def spmm(
     elif reduce == "mul":
         out = form(_SpmmMul).apply(ptr, col, eid, weight, x)
     else:
-        back = _back(ptr, col, eid, weight, x, transpose)
-        if linear:
+        if not linear:
+            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce)[0]
+        else:
+            back = _back(ptr, col, eid, weight, x, transpose)
             if row_scale is not None and row_scale is col_scale:
                 col_scale = row_scale.view_as(row_scale)  # torch.compile takes no tensor twice
             out = form(_Spmm).apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
-        else:
-            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce, *back)[0]
     return out if after is None else out * per_row(after, out).to(out.dtype)
 
 
@@ -120,9 +121,13 @@ def _back(ptr, col, eid, weight, x, transpose) -> tuple:
 
 
 def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
-    """<a[i], b[j]> over the features that share a weight, for each edge: [E] or [E, H]."""
+    """<a[i], b[j]> over the features that share a weight, for each edge: as the weight is."""
     if weight_dim == 1:
         a, b = a.flatten(1), b.flatten(1)
+    elif weight_dim == a.dim():  # every feature has a weight of its own: nothing to sum over
+        a_each, b_each = a.flatten(1).unsqueeze(-1), b.flatten(1).unsqueeze(-1)
+        out = sddmm_dot(ptr, col, eid, a_each, b_each, *back)
+        return out.reshape((col.shape[0],) + a.shape[1:])
     return sddmm_dot(ptr, col, eid, a, b, *back)
 
 
@@ -193,7 +198,8 @@ class _SpmmMul(torch.autograd.Function):
             grad_x = scatter(grad if factor is None else grad * factor, col, x.shape[0])
         if weight is not None and ctx.needs_input_grad[3]:
             product = grad * rows
-            grad_weight = product.flatten(weight.dim()).sum(-1)
+            shared = weight.dim() < x.dim()
+            grad_weight = product.flatten(weight.dim()).sum(-1) if shared else product
             if eid is not None:
                 grad_weight = scatter(grad_weight, eid, eid.shape[0])
         return None, None, None, grad_weight, grad_x
@@ -208,39 +214,45 @@ class _SpmmArg(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, col, eid, weight, x, reduce, *back):
+    def forward(ptr, col, eid, weight, x, reduce):
         return _spmm_arg(ptr, col, eid, weight, x, reduce)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ptr, col, eid, weight, x, _, *back = inputs
+        ptr, col, eid, weight, x, _ = inputs
         ctx.mark_non_differentiable(output[1])
         kept = x if weight is not None and requires_grad(weight) else None
-        ctx.save_for_backward(ptr, col, eid, weight, kept, output[1], *back)
+        ctx.num_src = x.shape[0]
+        ctx.save_for_backward(ptr, col, eid, weight, kept, output[1])
 
     @staticmethod
     def backward(ctx, grad, _):
-        ptr, col, eid, weight, x, arg, *back = ctx.saved_tensors
+        ptr, col, eid, weight, x, arg = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[4]:
-            grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, back)
+            grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, ctx.num_src)
         if ctx.needs_input_grad[3]:
-            grad_weight = _arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim(), back)
-        return (None, None, None, grad_weight, grad_x) + (None,) * 5
+            grad_weight = _arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim())
+        return None, None, None, grad_weight, grad_x, None
 
 
-def _arg_to_x(ptr, col, eid, weight, grad, arg, back) -> Tensor:
+def _arg_to_x(ptr, col, eid, weight, grad, arg, num_src) -> Tensor:
     if needs_grad(grad, weight):
-        return form(_ArgToX).apply(ptr, col, eid, weight, grad, arg, *back)
-    return _arg_backward(*back, weight, grad, arg)
+        return form(_ArgToX).apply(ptr, col, eid, weight, grad, arg, num_src)
+    return _arg_backward(col, eid, weight, grad, arg, num_src)
 
 
-def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim, back) -> Tensor:
+def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim) -> Tensor:
+    shape = (col.shape[0],) + x.shape[1:weight_dim]
     if weight_dim == 1:
         grad, x, arg = grad.flatten(1), x.flatten(1), arg.flatten(1)
+    elif weight_dim == x.dim():
+        grad, x, arg = (t.flatten(1).unsqueeze(-1) for t in (grad, x, arg))
     if needs_grad(grad, x):
-        return form(_ArgToWeight).apply(ptr, col, eid, grad, x, arg, *back)
-    return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
+        out = form(_ArgToWeight).apply(ptr, col, eid, grad, x, arg)
+    else:
+        out = _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
+    return out.reshape(shape)
 
 
 def _arg_select(ptr, col, eid, weight, x, arg) -> Tensor:
@@ -254,6 +266,8 @@ def _arg_select(ptr, col, eid, weight, x, arg) -> Tensor:
         edge = win if eid is None else eid[win.flatten()].long().reshape(win.shape)
         if weight.dim() == 1:
             out = out * weight[edge]
+        elif weight.dim() == x.dim():
+            out = out * weight.flatten(1).gather(0, edge.flatten(1)).reshape(arg.shape)
         else:
             heads = torch.arange(weight.shape[1], device=weight.device).unsqueeze(1)
             out = out * weight[edge, heads.expand(edge.shape[1:])]
@@ -264,29 +278,29 @@ class _ArgToX(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, col, eid, weight, grad, arg, *back):
-        return _arg_backward(*back, weight, grad, arg)
+    def forward(ptr, col, eid, weight, grad, arg, num_src):
+        return _arg_backward(col, eid, weight, grad, arg, num_src)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
+        ctx.save_for_backward(*inputs[:6])
 
     @staticmethod
     def backward(ctx, grad_x):
-        ptr, col, eid, weight, grad, arg, *back = ctx.saved_tensors
+        ptr, col, eid, weight, grad, arg = ctx.saved_tensors
         to_grad = to_weight = None
         if ctx.needs_input_grad[4]:
             to_grad = _arg_select(ptr, col, eid, weight, grad_x, arg)
         if ctx.needs_input_grad[3]:
-            to_weight = _arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim(), back)
-        return (None, None, None, to_weight, to_grad) + (None,) * 5
+            to_weight = _arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim())
+        return None, None, None, to_weight, to_grad, None, None
 
 
 class _ArgToWeight(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, col, eid, grad, x, arg, *back):
+    def forward(ptr, col, eid, grad, x, arg):
         return _arg_weight(ptr, col, eid, grad, x, arg, col.shape[0])
 
     @staticmethod
@@ -295,15 +309,13 @@ class _ArgToWeight(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_weight):
-        ptr, col, eid, grad, x, arg, *back = ctx.saved_tensors
+        ptr, col, eid, grad, x, arg = ctx.saved_tensors
         to_grad = to_x = None
         if ctx.needs_input_grad[3]:
             to_grad = _arg_select(ptr, col, eid, grad_weight, x, arg)
         if ctx.needs_input_grad[4]:
-            if back[0] is None:
-                back = _back(ptr, col, eid, grad_weight, x, None)
-            to_x = _arg_to_x(ptr, col, eid, grad_weight, grad, arg, back)
-        return (None, None, None, to_grad, to_x) + (None,) * 5
+            to_x = _arg_to_x(ptr, col, eid, grad_weight, grad, arg, x.shape[0])
+        return None, None, None, to_grad, to_x, None
 
 
 def _rows_like(x: Tensor, ptr: Tensor) -> Tensor:
@@ -322,8 +334,8 @@ def _(ptr, col, eid, weight, x, reduce):
 
 
 @torch.library.register_fake("gnnlib::spmm_arg_backward")
-def _(t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
-    return _rows_like(grad, t_ptr)
+def _(col, eid, weight, grad, arg, num_src):
+    return grad.new_empty((num_src,) + grad.shape[1:])
 
 
 @torch.library.register_fake("gnnlib::spmm_arg_weight")
@@ -340,6 +352,8 @@ def _fold_weight(weight, weight_dim, tensors, dims, size) -> tuple[Tensor | None
     weight = fold(weight, weight_dim, size)
     if weight.dim() == 2:
         return weight, [t.flatten(2) for t in folded]
+    if weight.dim() == folded[0].dim():  # one a feature
+        return weight.flatten(1), [t.flatten(1) for t in folded]
     return weight.flatten(1), [t.flatten(1, 2) for t in folded]
 
 
@@ -374,11 +388,11 @@ def _(info, in_dims, ptr, col, eid, weight, x, reduce):
 
 
 @vmap_rule("gnnlib::spmm_arg_backward")
-def _(info, in_dims, t_ptr, t_row, t_pos, t_eid, weight, grad, arg):
-    refuse_batched_structure("t_ptr, t_row, t_pos, t_eid", *in_dims[:4])
-    shape = (t_ptr.shape[0] - 1,) + fold(grad, in_dims[5], info.batch_size).shape[1:]
-    w, (g, a) = _fold_weight(weight, in_dims[4], [grad, arg], in_dims[5:], info.batch_size)
-    return _arg_backward(t_ptr, t_row, t_pos, t_eid, w, g, a).reshape(shape), 1
+def _(info, in_dims, col, eid, weight, grad, arg, num_src):
+    refuse_batched_structure("col, eid", *in_dims[:2])
+    shape = (num_src,) + fold(grad, in_dims[3], info.batch_size).shape[1:]
+    w, (g, a) = _fold_weight(weight, in_dims[2], [grad, arg], in_dims[3:5], info.batch_size)
+    return _arg_backward(col, eid, w, g, a, num_src).reshape(shape), 1
 
 
 @vmap_rule("gnnlib::spmm_arg_weight")

@@ -123,6 +123,27 @@ def test_the_normalisation_is_computed_once_for_a_graph():
     assert all(graph.adj.with_loops()._memo[key] is value for key, value in kept.items())
 
 
+def test_the_normalisation_of_constant_weights_is_kept_until_they_change():
+    graph = Graph([[0, 1, 2, 2], [1, 2, 0, 1]], num_nodes=3)
+    layer, x = GCNConv(4, 2), torch.randn(3, 4)
+    weight = torch.rand(4) + 0.5
+    first = layer(x, graph, weight)
+    assert torch.equal(layer(x, graph, weight), first)
+    with torch.inference_mode():
+        assert torch.equal(layer(x, graph, weight), first)
+    weight.mul_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    changed = layer(x, graph, weight)
+    assert not torch.allclose(changed, first)
+    assert torch.equal(changed, layer(x, graph, weight.clone()))
+    no_loops = GCNConv(4, 2, add_self_loops=False)
+    no_loops.load_state_dict(layer.state_dict())
+    assert not torch.allclose(no_loops(x, graph, weight), changed)
+    kept = graph.adj.memo("weighted_norms", dict)
+    assert len(kept) == 1
+    del weight
+    assert len(kept) == 0
+
+
 def test_a_node_of_weight_zero_has_a_finite_gradient():
     graph = Graph([[0, 1, 2], [1, 2, 0]], x=torch.randn(3, 4))
     weight = torch.tensor([0.0, 1.0, 0.0], requires_grad=True)

@@ -181,8 +181,8 @@ def answers(
     torch.manual_seed(1)
     csr = random_csr(7, 9, 40, index)
     ptr, col, eid = csr[:3]
-    t_ptr, t_row, t_pos = csr.transpose
-    t_eid = csr.edge.to(index)[t_pos.long()]
+    t_ptr, t_row, _ = csr.transpose
+    square = random_csr(9, 9, 40, index)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     row_scale, col_scale = values(7, dtype=wide), values(9, dtype=wide)
 
@@ -195,9 +195,9 @@ def answers(
             weight, edges = values(*weight_shape, dtype=dtype), values(40, *shape, dtype=dtype)
             label = f"{dtype} {index} {shape}"
             for reduce in ("sum", "mean", "mul"):
-                for w in (None, weight):
+                for w in (None, weight, edges):
                     yield (
-                        f"spmm {reduce} {label} weighted={w is not None}",
+                        f"spmm {reduce} {label} weighted={None if w is None else tuple(w.shape)}",
                         op("spmm")(ptr, col, eid, w, x, reduce, None, None),
                     )
                 yield (
@@ -210,13 +210,13 @@ def answers(
                     op("spmm")(ptr, eid, None, None, edges, reduce, None, None),
                 )
             for reduce in ("max", "min"):
-                for w in (None, weight):
+                for w in (None, weight, edges):
                     out, arg = op("spmm_arg")(ptr, col, eid, w, x, reduce)
                     yield f"spmm_arg {reduce} {label}", out
                     yield f"arg of {reduce} {label}", arg
                     yield (
                         f"spmm_arg_backward {reduce} {label}",
-                        op("spmm_arg_backward")(t_ptr, t_row, t_pos, t_eid, w, grad, arg),
+                        op("spmm_arg_backward")(col, eid, w, grad, arg, 9),
                     )
                     yield (
                         f"spmm_arg_weight {reduce} {label}",
@@ -226,6 +226,25 @@ def answers(
                     ("scatter_arg", "its arg"), op("scatter_arg")(edges, col, 11, reduce)
                 ):
                     yield f"{name} {reduce} {label}", result
+            rows = x.flatten(1)
+            for names in ("std,max,sum,min,mean", "max", "mean,std"):
+                results = op("spmm_multi")(ptr, col, rows, names)
+                for name, result in zip(("out", "mean", "arg_max", "arg_min"), results):
+                    yield f"spmm_multi {names} {name} {label}", result
+            even, spread, mean = (values(7, rows.shape[1], dtype=wide) for _ in range(3))
+            out = op("spmm_multi_backward")(t_ptr, t_row, rows, even, spread, mean)
+            yield f"spmm_multi_backward {label}", out
+            scales = (values(9, dtype=wide) * 0.3, col_scale * 0.3)
+            for steps in (0, 1, 3):
+                for w in (None, edges.flatten(1)[:, 0] if size and len(shape) == 1 else None):
+                    args = (*square[:3], w, x)
+                    out = op("propagate")(*args, steps, 0.25, *scales)
+                    yield f"propagate {steps} {label}", out
+                    out = op("propagate_powers")(*args, steps, None, scales[1])
+                    yield f"propagate_powers {steps} {label}", out
+            if len(shape) > 1:
+                out = op("propagate_horner")(*square[:3], None, x, *scales)
+                yield f"propagate_horner {label}", out
             yield f"sddmm dot {label}", op("sddmm")(ptr, col, eid, grad, x, "dot")
             for kind in ("add", "sub", "mul", "copy"):
                 a = None if kind == "copy" else grad.flatten(1)

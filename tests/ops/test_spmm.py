@@ -31,7 +31,9 @@ def test_spmm_agrees_with_the_reference(name, user_order):
         csr = make_csr(name, index, user_order=user_order)
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         scales = (values(csr.num_dst, dtype=wide), values(csr.num_src, dtype=wide))
-        for shape, weight_shape in (((5,), None), ((3, 2), (csr.num_edges,)), ((3, 2), (-1, 3))):
+        shapes = [((5,), None), ((3, 2), (-1,)), ((3, 2), (-1, 3)), ((7, 5), (-1, 7))]
+        shapes += [((5,), (-1, 5)), ((9, 13), (-1, 9))]
+        for shape, weight_shape in [*shapes, ((3, 2), (-1, 3, 2))]:
             x = values(csr.num_src, *shape, dtype=dtype)
             weight = weight_shape and values(csr.num_edges, *weight_shape[1:], dtype=dtype)
             for reduce in REDUCES:
@@ -168,7 +170,7 @@ def test_a_value_that_did_not_win_leaves_no_trace_in_the_gradient():
 @pytest.mark.parametrize("reduce", REDUCES)
 def test_gradients_of_x_and_weight(name, reduce):
     csr = make_csr(name)
-    sizes = {None: (2,), 1: (2, 2), 2: (2, 2)}
+    sizes = {None: (2,), 1: (2, 2), 2: (2, 2), 3: (2, 2)}
     for weight_dim, shape in sizes.items():
         x = values(csr.num_src, *shape, grad=True)
         weight = values(csr.num_edges, *shape[: (weight_dim or 1) - 1], grad=True)
@@ -260,6 +262,8 @@ def test_vmap_gives_what_a_loop_gives(reduce):
     check_vmap(f, (None, 2), values(n, 2, 2), values(e, 2, 3))
     check_vmap(f, (1, 0), values(n, 3, 2, 2), values(3, e, 2))
     check_vmap(f, (0, 0), values(3, n, 2, 0), values(3, e, 2))
+    check_vmap(f, (0, 1), values(3, n, 2), values(e, 3, 2))
+    check_vmap(f, (0, None), values(3, n, 2), values(e, 2))
     check_vmap(scaled, (None, 0, 1), values(n, 2), values(3, csr.num_dst), values(n, 3))
 
 
@@ -347,14 +351,13 @@ def test_spmm_names_the_argument_that_is_wrong():
             refused(r"\w+: weight must have shape \(7\), got \(6\)", f, weight=weight[:6], eid=eid)
             refused(r"\w+: weight must have shape \(7, 2\), .*", f, weight=values(7, 3))
             refused(r"\w+: weight and x must have one dtype, got .*", f, weight=weight.float())
-    refused(
-        r"spmm: weight of shape \(7, 2\) needs x of shape \(num_src, H, D\), got \(5, 2\)",
-        ops.spmm,
-        ptr,
-        col,
-        x[:, 0, :2],
-        values(7, 2),
+    text = (
+        r"spmm: weight must be \[E\], \[E, H\] with x \[num_src, H, D\], or have the features of x;"
     )
+    text += r" got \(7, 2, 3\) with x of shape \(5, 2\)"
+    refused(text, ops.spmm, ptr, col, x[:, 0, :2], values(7, 2, 3))
+    text = r"spmm: weight must have shape \(7, 3\), got \(7, 2\)"
+    refused(text, ops.spmm, ptr, col, x[:, 0], values(7, 2))
     refused(
         r"spmm: row_scale must have shape \(5\), got \(3\)",
         ops.spmm,

@@ -1,0 +1,18 @@
+// What the bindings that run the spmm kernel share.
+#pragma once
+
+#include "bind.h"
+
+namespace gnnlib::cpu {
+
+// The kernel's arguments for checked operands; the caller sets out, reduce and the scales.
+SpmmArgs spmm_args(const char* op, const BoundCsr& csr, const OptionalTensor& weight,
+                   const Tensor& x);
+
+// Element-edges of a call.
+int64_t work_of(const BoundCsr& csr, const SpmmArgs& args);
+
+void check_scale(const char* op, const char* name, const OptionalTensor& scale, int64_t rows,
+                 const Tensor& x);
+
+}  // namespace gnnlib::cpu
