@@ -15,6 +15,7 @@ void gather_rows(const RowsArgs& args, int64_t first, int64_t end) {
   const char* from = static_cast<const char*>(args.from);
   char* to = static_cast<char*>(args.to);
   const int64_t bytes = args.bytes;
+  if (bytes == 0) return;  // no row has an address then
   for (int64_t k = first; k < end; ++k) {
     if (k + kAhead < end) {
       const char* next = from + index[k + kAhead] * bytes;

@@ -35,6 +35,7 @@ static SpmmArgs prepare(const char* op, const BoundCsr& csr, const OptionalTenso
   // Without col and eid, position k reads row k and weight k: then x has the edges.
   const int64_t num_edges = csr.num_edges < 0 ? x.size(0) : csr.num_edges;
   csr.check_edges(op, num_edges);
+  check_wide(op, "num_src", x.size(0), csr.wide);
   if (weight) check_same_dtype(op, "weight", *weight, "x", x.scalar_type());
   const RowShape shape = weighted_rows(op, weight, x, num_edges);
   SpmmArgs args{};

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._door import check_range, known
 from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
 
@@ -20,7 +21,7 @@ Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, T
 def autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Under autocast, floating tensors in the autocast dtype (float64 stays, as torch has it)."""
     device = next(t.device.type for t in tensors if t is not None)
-    if not torch.is_autocast_enabled(device):
+    if device == "meta" or not torch.is_autocast_enabled(device):
         return tensors
     dtype = torch.get_autocast_dtype(device)
     return tuple(
@@ -59,7 +60,13 @@ def transposed(
     if transpose is None:
         transpose = csr_transpose(ptr, col, num_src)
     t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose
-    return t_ptr, t_row, t_pos, None if eid is None else eid[t_pos]
+    check_range("t_row", t_row, ptr.shape[0] - 1, "destination ids below num_dst")
+    check_range("t_pos", t_pos, col.shape[0], "positions below num_edges", once=True)
+    if eid is None:
+        return t_ptr, t_row, t_pos, None
+    t_eid = eid[t_pos]
+    known(t_eid, col.shape[0], once=True)
+    return t_ptr, t_row, t_pos, t_eid
 
 
 def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:
