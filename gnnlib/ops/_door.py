@@ -52,11 +52,12 @@ def check_range(name: str, ids: Tensor, size: int, rule: str, *, once: bool = Fa
 def check_edges(col: Tensor, x: Tensor, eid: Tensor | None) -> None:
     """The structure of an operator that reads the rows of x by col, and edge rows by eid."""
     check_range("col", col, x.shape[0] if x.dim() else 0, "source ids below num_src")
-    check_eid(eid, col.shape[0])
+    if eid is not None and col.dim() == 1:
+        check_eid(eid, col.shape[0])
 
 
 def check_eid(eid: Tensor | None, num_edges: int) -> None:
-    if eid is None or is_compiling() or eid.shape[0] != num_edges:  # the operator's own door says so
+    if eid is None or is_compiling() or eid.shape[:1] != (num_edges,):  # the operator's own door says so
         return
     check_range("eid", eid, num_edges, "ids below num_edges", once=True)
 

@@ -114,7 +114,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
         >>> segment_softmax(torch.tensor([0, 2, 3]), torch.tensor([0.0, 0.0, 5.0]))
         tensor([0.5000, 0.5000, 1.0000])
     """
-    check_eid(eid, scores.shape[0])
+    check_eid(eid, scores.shape[0] if scores.dim() else 0)
     if torch.is_autocast_enabled(scores.device.type) and scores.dtype != torch.float64:
         scores = scores.float()
     if needs_grad(scores):
