@@ -38,28 +38,50 @@ def check_range(name: str, ids: Tensor, size: int, rule: str, *, once: bool = Fa
     if is_compiling():
         return
     seen = _seen.get(id(ids))
-    if (
-        seen is not None
-        and seen[2] <= size
-        and seen[0]() is ids
-        and (seen[1] is None or seen[1] == ids._version)
-        and (seen[3] or not once)
-    ):
+    if seen is not None and seen[2] <= size and (seen[3] or not once) and _is_same(seen, ids):
         return
     _look(name, ids, size, rule, once)
 
 
 def check_edges(col: Tensor, x: Tensor, eid: Tensor | None) -> None:
     """The structure of an operator that reads the rows of x by col, and edge rows by eid."""
-    check_range("col", col, x.shape[0] if x.dim() else 0, "source ids below num_src")
-    if eid is not None and col.dim() == 1:
-        check_eid(eid, col.shape[0])
+    if is_compiling():
+        return
+    # As in check_range, without its call: this is on the way of every layer.
+    seen = _seen.get(id(col))
+    if (
+        seen is None
+        or seen[0]() is not col
+        or (seen[1] is not None and seen[1] != col._version)
+        or x.dim() == 0
+        or seen[2] > len(x)
+    ):
+        _look("col", col, len(x) if x.dim() else 0, "source ids below num_src", False)
+    if eid is None:
+        return
+    seen = _seen.get(id(eid))
+    if (
+        seen is None
+        or seen[0]() is not eid
+        or (seen[1] is not None and seen[1] != eid._version)
+        or not seen[3]
+        or seen[2] != len(col)
+    ):
+        check_eid(eid, len(col) if col.dim() else 0)
 
 
 def check_eid(eid: Tensor | None, num_edges: int) -> None:
-    if eid is None or is_compiling() or eid.shape[:1] != (num_edges,):  # the operator's own door says so
+    if eid is None or is_compiling():
         return
-    check_range("eid", eid, num_edges, "ids below num_edges", once=True)
+    seen = _seen.get(id(eid))
+    if seen is not None and seen[2] == num_edges and seen[3] and _is_same(seen, eid):
+        return
+    if eid.shape[:1] == (num_edges,):  # else the operator's own door says so
+        _look("eid", eid, num_edges, "ids below num_edges", True)
+
+
+def _is_same(seen: _Seen, ids: Tensor) -> bool:
+    return seen[0]() is ids and (seen[1] is None or seen[1] == ids._version)
 
 
 def known(ids: Tensor, size: int, *, once: bool = False) -> None:
