@@ -64,7 +64,8 @@ static void run(const Work& work, int64_t rows, int threads) {
   std::vector<std::thread> pool;
   for (int t = 0; t < threads; ++t) {
     pool.emplace_back([&] {
-      for (int64_t p = next++; p < parts; p = next++) work(rows * p / parts, rows * (p + 1) / parts);
+      for (int64_t p = next++; p < parts; p = next++)
+        work(rows * p / parts, rows * (p + 1) / parts);
     });
   }
   for (auto& thread : pool) thread.join();
@@ -90,7 +91,8 @@ static void drive(Dtype dtype, const std::string& label) {
   const bool wide = sizeof(I) == 8;
   constexpr int64_t largest = kEdges * kHeads * kDim;
   std::vector<S> x(largest), y(largest), weight(kEdges * kHeads);
-  for (size_t n = 0; n < x.size(); ++n) x[n] = S((n * 37 % 101) / 64.0), y[n] = S(n * 53 % 89 / 32.0);
+  for (size_t n = 0; n < x.size(); ++n)
+    x[n] = S((n * 37 % 101) / 64.0), y[n] = S(n * 53 % 89 / 32.0);
   for (size_t n = 0; n < weight.size(); ++n) weight[n] = S(n * 31 % 97 / 64.0);
   std::vector<double> scale(kDst + kSrc, 1.5);  // read as floats: 0 and 1.9375 by turns
   std::vector<char> out(largest * sizeof(double)), arg(kDst * kHeads * kDim * sizeof(I));
