@@ -58,7 +58,7 @@ sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitize
 	$(SANITIZE)/sizes sizes
 	cd $(SANITIZE) && CXXFLAGS="$(ADDRESS)" LDFLAGS="$(ADDRESS)" GNNLIB_CUDA=0 \
 		$(abspath $(RUN))/python setup.py --quiet build_ext --inplace
-	nm -D $(SANITIZE)/gnnlib/_C.abi3.so | grep -q __asan_report
+	nm -D $(SANITIZE)/gnnlib/_C.abi3.so | grep -q __asan_init
 	for clone in avx512 avx2 baseline; do \
 		cd $(CURDIR)/$(SANITIZE) && echo "tests/ops on $$clone, or what this processor has below it" && \
 		PYTHONPATH=$$PWD GNNLIB_CPU_CAPABILITY=$$clone \
@@ -71,14 +71,14 @@ sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitize
 lint: $(VENV)/.with-test $(VENV)/.with-docs $(VENV)/.with-dev  ## formats, lint and types; changes nothing
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
-	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
+	find csrc tests/native -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
 		| xargs $(RUN)/clang-format --dry-run -Werror
 	$(RUN)/pyright --pythonpath $(RUN)/python
 
 format: $(VENV)/.with-dev  ## put Python and C++ into the formats that lint asks for
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
-	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
+	find csrc tests/native -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
 		| xargs $(RUN)/clang-format -i
 
 bench: $(VENV)/.with-bench  ## the benchmarks against other libraries

@@ -3,7 +3,8 @@
 A ptr is looked at by the kernels on each call, for that costs less than reading it again. The ids
 of a col or an eid are as many as the edges: looking at them takes a good part of what the operator
 takes. So that is done once a tensor, and remembered for as long as the tensor lives and nobody
-writes into it. Tracing knows no values, and neither looks nor remembers.
+writes into it: torch counts that, but not what is written through numpy or `.data`. Tracing knows
+no values, and neither looks nor remembers.
 """
 
 import weakref
