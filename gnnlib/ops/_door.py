@@ -85,9 +85,10 @@ def _is_same(seen: _Seen, ids: Tensor) -> bool:
     return seen[0]() is ids and (seen[1] is None or seen[1] == ids._version)
 
 
-def known(ids: Tensor, size: int, *, once: bool = False) -> None:
-    """Remember what the maker of `ids` knows of them, if somebody else may not write into them."""
-    if type(ids) is Tensor and not is_tracing():
+def known(ids: Tensor, size: int, *, once: bool = False, immutable: bool = False) -> None:
+    """Remember what the maker of `ids` knows of them. `immutable`: nobody may write into them, so
+    that they need no version, which tensors of inference mode do not have."""
+    if type(ids) is Tensor and (immutable or not ids.is_inference()) and not is_tracing():
         _remember(ids, size, once)
 
 
@@ -98,7 +99,6 @@ def _remember(ids: Tensor, size: int, once: bool) -> None:
         if key in _seen and _seen[key].tensor is dead:
             del _seen[key]
 
-    # A tensor of inference mode does not count what is written into it.
     version = None if ids.is_inference() else ids._version
     _seen[key] = _Seen(weakref.ref(ids, forget), version, size, once)
 

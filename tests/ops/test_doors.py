@@ -264,5 +264,9 @@ def test_tensors_of_inference_mode_are_looked_at_each_time():
         ops.spmm(ptr, col, x)
         col[0] = 7
         refused(r"col must hold .*: col\[0\] is 7", ops.spmm, ptr, col, x)
+        t_ptr, t_row, t_pos = ops.csr_transpose(ptr, col.clamp(max=4), 5)
+        t_row[0] = 3
+        refused(r"col must hold .*: col\[0\] is 3", ops.spmm, t_ptr, t_row, x[:3])
+        assert id(t_pos) not in _door._seen
         adj = Adjacency.from_edge_index([[1, 0], [0, 1]])
         assert ops.spmm(adj.ptr, adj.col, x[:2]).shape == (2, 2)
