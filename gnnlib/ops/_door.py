@@ -88,7 +88,9 @@ def _is_same(seen: _Seen, ids: Tensor) -> bool:
 def known(ids: Tensor, size: int, *, once: bool = False, immutable: bool = False) -> None:
     """Remember what the maker of `ids` knows of them. `immutable`: nobody may write into them, so
     that they need no version, which tensors of inference mode do not have."""
-    if type(ids) is Tensor and (immutable or not ids.is_inference()) and not is_tracing():
+    if is_tracing() or type(ids) is not Tensor:
+        return
+    if immutable or not ids.is_inference():
         _remember(ids, size, once)
 
 
