@@ -42,6 +42,7 @@ test-slow: $(VENV)/.with-test  ## the tests that take more than a few seconds ea
 SANITIZE := build/sanitize
 CHECKED := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 ADDRESS := $(CHECKED) -fsanitize=address,undefined -fno-sanitize=vptr
+RUNTIMES = $(foreach name,asan ubsan stdc++,$(shell c++ -print-file-name=lib$(name).so))
 SANITIZE_FLAGS ?= $(PYTEST_FLAGS) -q -p no:cacheprovider --capture=sys
 NATIVE = c++ -std=c++20 -Icsrc -Wall -Wextra -Wno-psabi -DGNNLIB_CLONE=baseline -pthread \
 	csrc/cpu/clones.cpp csrc/cpu/capability.cpp tests/native/kernels.cpp
@@ -63,8 +64,7 @@ sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitize
 		cd $(CURDIR)/$(SANITIZE) && echo "tests/ops on $$clone, or what this processor has below it" && \
 		PYTHONPATH=$$PWD GNNLIB_CPU_CAPABILITY=$$clone \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-		LD_PRELOAD="`c++ -print-file-name=libasan.so` `c++ -print-file-name=libubsan.so` \
-			`c++ -print-file-name=libstdc++.so`" \
+		LD_PRELOAD="$(RUNTIMES)" \
 		$(abspath $(RUN))/python -m pytest $(SANITIZE_FLAGS) tests/ops || exit 1; \
 	done
 
