@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train test test-slow lint format bench docs clean
+.PHONY: help train test test-slow sanitize lint format bench docs clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -37,17 +37,48 @@ test: $(VENV)/.with-test  ## the whole test suite and the examples of the docstr
 test-slow: $(VENV)/.with-test  ## the tests that take more than a few seconds each
 	$(RUN)/python -m pytest $(PYTEST_FLAGS) -m slow
 
+# The kernels under sanitizers: in a copy of the checkout, so that the normal build stays, and with
+# the whole of tests/ops on each clone. Without leaks: torch and Python keep what they make.
+SANITIZE := build/sanitize
+CHECKED := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all
+ADDRESS := $(CHECKED) -fsanitize=address,undefined -fno-sanitize=vptr
+RUNTIMES = $(foreach name,asan ubsan stdc++,$(shell c++ -print-file-name=lib$(name).so))
+SANITIZE_FLAGS ?= $(PYTEST_FLAGS) -q -p no:cacheprovider --capture=sys
+NATIVE = c++ -std=c++20 -Icsrc -Wall -Wextra -Wno-psabi -DGNNLIB_CLONE=baseline -pthread \
+	csrc/cpu/clones/*.cpp csrc/cpu/capability.cpp tests/native/kernels.cpp
+
+sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitizers (Linux, g++)
+	mkdir -p $(SANITIZE)
+	cd $(SANITIZE) && rm -rf csrc gnnlib tests
+	cp -rp csrc gnnlib tests setup.py pyproject.toml README.md LICENSE $(SANITIZE)
+	rm -f $(SANITIZE)/gnnlib/_C.*
+	$(NATIVE) $(CHECKED) -fsanitize=thread -o $(SANITIZE)/threads
+	$(SANITIZE)/threads threads
+	$(NATIVE) $(ADDRESS) -o $(SANITIZE)/sizes
+	$(SANITIZE)/sizes threads
+	$(SANITIZE)/sizes sizes
+	cd $(SANITIZE) && CXXFLAGS="$(ADDRESS)" LDFLAGS="$(ADDRESS)" GNNLIB_CUDA=0 \
+		$(abspath $(RUN))/python setup.py --quiet build_ext --inplace
+	nm -D $(SANITIZE)/gnnlib/_C.abi3.so | grep -q __asan_init
+	for clone in avx512 avx2 baseline; do \
+		cd $(CURDIR)/$(SANITIZE) && echo "tests/ops on $$clone, or what this processor has below it" && \
+		PYTHONPATH=$$PWD GNNLIB_CPU_CAPABILITY=$$clone \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		LD_PRELOAD="$(RUNTIMES)" \
+		$(abspath $(RUN))/python -m pytest $(SANITIZE_FLAGS) tests/ops || exit 1; \
+	done
+
 lint: $(VENV)/.with-test $(VENV)/.with-docs $(VENV)/.with-dev  ## formats, lint and types; changes nothing
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
-	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
+	find csrc tests/native -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
 		| xargs $(RUN)/clang-format --dry-run -Werror
 	$(RUN)/pyright --pythonpath $(RUN)/python
 
 format: $(VENV)/.with-dev  ## put Python and C++ into the formats that lint asks for
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
-	find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
+	find csrc tests/native -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \
 		| xargs $(RUN)/clang-format -i
 
 bench: $(VENV)/.with-bench  ## the benchmarks against other libraries

@@ -105,6 +105,13 @@ inline void check_index(const char* op, const char* name, const Tensor& t) {
   if (t.dim() != 1) fail(op, ": ", name, " must have one dimension, got shape ", shape_of(t));
 }
 
+// An int32 index counts to 2^31 − 1.
+inline void check_wide(const char* op, const char* name, int64_t size, bool wide) {
+  if (!wide && size > std::numeric_limits<int32_t>::max()) {
+    fail(op, ": ", name, "=", size, " needs int64 indices, got int32");
+  }
+}
+
 inline ScalarType accumulate_type(ScalarType type) {
   return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }

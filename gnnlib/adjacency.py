@@ -18,6 +18,7 @@ from ._validate import (
     index_dtype,
     largest_ids,
 )
+from .ops._door import known
 
 
 class Adjacency:
@@ -83,6 +84,9 @@ class Adjacency:
         object.__setattr__(self, "num_src", num_src)
         object.__setattr__(self, "eid", eid)
         object.__setattr__(self, "_memo", {})
+        known(col, num_src, immutable=True)
+        if eid is not None:
+            known(eid, col.shape[0], once=True, immutable=True)
 
     @classmethod
     def _make(cls, ptr: Tensor, col: Tensor, num_src: int, eid: Tensor | None) -> Adjacency:

@@ -56,9 +56,8 @@ Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const
   if (key.scalar_type() == ScalarType::Long) {
     return sort_by_key<int64_t>(op, key_name, key, value, num_rows);
   }
-  if (num_rows > std::numeric_limits<int32_t>::max() - 1) {
-    fail(op, ": ", rows_name, "=", num_rows, " needs int64 indices, got int32");
-  }
+  check_wide(op, rows_name, num_rows, false);
+  check_wide(op, "num_edges", key.numel(), false);
   return sort_by_key<int32_t>(op, key_name, key, value, num_rows);
 }
 

@@ -13,11 +13,14 @@ void gather_rows(const RowsArgs& args, int64_t first, int64_t end) {
   const char* from = static_cast<const char*>(args.from);
   char* to = static_cast<char*>(args.to);
   const int64_t bytes = args.bytes;
+  if (bytes == 0) return;  // no row has an address then
   // Values of one register: the processor looks ahead further than a prefetch would.
   auto values = [&]<typename T>() __attribute__((always_inline)) {
-    const T* x = reinterpret_cast<const T*>(from);
-    T* out = reinterpret_cast<T*>(to);
-    for (int64_t k = first; k < end; ++k) out[k] = x[index[k]];
+    for (int64_t k = first; k < end; ++k) {
+      T value;
+      __builtin_memcpy(&value, from + index[k] * int64_t(sizeof(T)), sizeof(T));
+      __builtin_memcpy(to + k * int64_t(sizeof(T)), &value, sizeof(T));
+    }
   };
   if (bytes == 2) return values.template operator()<uint16_t>();
   if (bytes == 4) return values.template operator()<uint32_t>();

@@ -29,6 +29,7 @@ Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
     fail("sddmm: b must be ", dot ? "[num_src, D] or [num_src, H, D]" : "[num_src] or [num_src, H]",
          " for ", op, ", got shape ", shape_of(b));
   }
+  check_wide("sddmm", "num_src", b.size(0), csr.wide);
   if (a) {
     check_same_dtype("sddmm", "a", *a, "b", b.scalar_type());
     check_shape("sddmm", "a", *a, with_rows(b, csr.num_rows));

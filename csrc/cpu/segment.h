@@ -183,6 +183,7 @@ void expand_rows(const Csr& csr, const RowsArgs& args, int64_t first, int64_t en
   const I* eid = static_cast<const I*>(csr.eid);
   const char* from = static_cast<const char*>(args.from);
   char* to = static_cast<char*>(args.to);
+  if (args.bytes == 0) return;  // no row has an address then
   for (int64_t i = first; i < end; ++i) {
     for (int64_t k = ptr[i]; k < ptr[i + 1]; ++k) {
       const int64_t edge = eid ? int64_t(eid[k]) : k;

@@ -50,6 +50,7 @@ SpmmArgs spmm_args(const char* op, const BoundCsr& csr, const OptionalTensor& we
   // Without col and eid, position k reads row k and weight k: then x has the edges.
   const int64_t num_edges = csr.num_edges < 0 ? x.size(0) : csr.num_edges;
   csr.check_edges(op, num_edges);
+  check_wide(op, "num_src", x.size(0), csr.wide);
   const WeightedRows rows = weighted_rows(op, weight, x, num_edges);
   args.csr = csr.view();
   args.weights = rows.weights;

@@ -1,8 +1,10 @@
 """Graph operators on tensors: deterministic, differentiable twice, compiled for the CPU.
 
-Lengths, dtypes and devices are checked on every call. The structure (ptr, col, eid, the transpose)
-is trusted, because checking it costs as much as using it: take it from an `Adjacency`, which is
-validated where it is made, or from `coo_to_csr`, which checks what it sorts.
+Bad input is one error that names the argument, the rule and what came. Lengths, dtypes, devices
+and the whole of ptr are looked at on every call; the ids in col, eid, t_row and t_pos once a
+tensor, and again when somebody has written into it. What an `Adjacency` holds, and what the
+operators of layout make, is known to be right. Inside torch.compile, torch.export and torch.func
+ids are trusted; that a transpose is the one of ptr and col is trusted everywhere.
 """
 
 from .. import _extension as _extension  # the operators exist once this is imported

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .._memo import is_tracing
+from ._door import check_range, known
 from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
 
@@ -25,7 +26,7 @@ Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, T
 def autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Under autocast, floating tensors in the autocast dtype (float64 stays, as torch has it)."""
     device = next(t.device.type for t in tensors if t is not None)
-    if not torch.is_autocast_enabled(device):
+    if device == "meta" or not torch.is_autocast_enabled(device):
         return tensors
     dtype = torch.get_autocast_dtype(device)
     return tuple(
@@ -64,6 +65,8 @@ def transposed(
     if transpose is None:
         transpose = csr_transpose(ptr, col, num_src)
     t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose
+    check_range("t_row", t_row, ptr.shape[0] - 1, "destination ids below num_dst")
+    check_range("t_pos", t_pos, col.shape[0], "positions below num_edges", once=True)
     return t_ptr, t_row, t_pos, None if eid is None else _turned_ids(eid, t_pos)
 
 
@@ -79,6 +82,7 @@ def _turned_ids(eid: Tensor, t_pos: Tensor) -> Tensor:
     if kept is None or kept[0]() is not eid or kept[1] != versions:
         with torch.inference_mode(False):
             kept = weakref.ref(eid), versions, _gather_rows(eid, t_pos)
+        known(kept[2], eid.shape[0], once=True)
         _kept_ids[t_pos] = kept
     return kept[2]
 

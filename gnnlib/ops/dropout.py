@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ._apply import form
 from ._common import fold, needs_grad, refuse_batched_structure, vmap_rule
+from ._fake import fake_rule
 
 _edge_dropout = torch.ops.gnnlib.edge_dropout.default
 
@@ -62,7 +63,7 @@ class _EdgeDropout(torch.autograd.Function):
         return edge_dropout(grad, ctx.p, eid=eid, seed=seed), None, None, None
 
 
-@torch.library.register_fake("gnnlib::edge_dropout")
+@fake_rule("gnnlib::edge_dropout")
 def _(x, eid, p, seed):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 

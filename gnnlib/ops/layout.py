@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from ._door import check_eid, known
+from ._fake import fake_rule
+
 _coo_to_csr = torch.ops.gnnlib.coo_to_csr.default
 _csr_transpose = torch.ops.gnnlib.csr_transpose.default
 _csr_add_loops = torch.ops.gnnlib.csr_add_loops.default
@@ -25,7 +28,9 @@ def coo_to_csr(dst: Tensor, src: Tensor, num_dst: int) -> tuple[Tensor, Tensor, 
         >>> coo_to_csr(dst, src, num_dst=3)
         (tensor([0, 1, 3, 3]), tensor([1, 0, 2]), tensor([1, 0, 2]))
     """
-    return _coo_to_csr(dst, src, num_dst)
+    ptr, col, eid = _coo_to_csr(dst, src, num_dst)
+    known(eid, dst.shape[0], once=True)
+    return ptr, col, eid
 
 
 def csr_transpose(ptr: Tensor, col: Tensor, num_src: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,7 +50,10 @@ def csr_transpose(ptr: Tensor, col: Tensor, num_src: int) -> tuple[Tensor, Tenso
         >>> csr_transpose(ptr, col, num_src=3)
         (tensor([0, 1, 2, 3]), tensor([1, 0, 1]), tensor([1, 0, 2]))
     """
-    return _csr_transpose(ptr, col, num_src)
+    t_ptr, t_row, t_pos = _csr_transpose(ptr, col, num_src)
+    known(t_row, ptr.shape[0] - 1)
+    known(t_pos, col.shape[0], once=True)
+    return t_ptr, t_row, t_pos
 
 
 def csr_add_loops(
@@ -67,20 +75,21 @@ def csr_add_loops(
         >>> csr_add_loops(ptr, col)
         (tensor([0, 2, 4, 5]), tensor([1, 0, 1, 2, 2]), tensor([0, 3, 1, 2, 4]))
     """
+    check_eid(eid, col.shape[0])
     return _csr_add_loops(ptr, col, eid)
 
 
-@torch.library.register_fake("gnnlib::coo_to_csr")
+@fake_rule("gnnlib::coo_to_csr")
 def _(dst, src, num_dst):
     return dst.new_empty(num_dst + 1), torch.empty_like(src), torch.empty_like(dst)
 
 
-@torch.library.register_fake("gnnlib::csr_transpose")
+@fake_rule("gnnlib::csr_transpose")
 def _(ptr, col, num_src):
     return ptr.new_empty(num_src + 1), torch.empty_like(col), torch.empty_like(col)
 
 
-@torch.library.register_fake("gnnlib::csr_add_loops")
+@fake_rule("gnnlib::csr_add_loops")
 def _(ptr, col, eid):
     num_nodes, num_edges = ptr.shape[0] - 1, col.shape[0]
     size = torch.library.get_ctx().new_dynamic_size(min=0)

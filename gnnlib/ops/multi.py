@@ -17,7 +17,9 @@ from ._common import (
     transposed,
     vmap_rule,
 )
+from ._door import check_edges
 from ._dtypes import accumulate_dtype
+from ._fake import fake_rule
 from .scatter import gather_rows, scatter
 from .segment import arg_to_rows, segment_expand, segment_reduce
 
@@ -68,6 +70,7 @@ def spmm_multi(
         raise ValueError(f"reduces must name one reduction or more, each once; got {reduces}")
     if x.dim() != 2:
         raise ValueError(f"x must be [num_src, F], got x of shape {tuple(x.shape)}")
+    check_edges(col, x, None)
     (x,) = autocast(x)
     names = ",".join(reduces)
     if not needs_grad(x):
@@ -153,7 +156,7 @@ def _gathered_backward(ptr, col, x, names, grad, arg_max, arg_min) -> Tensor:
     return scatter(total, col, x.shape[0])
 
 
-@torch.library.register_fake("gnnlib::spmm_multi")
+@fake_rule("gnnlib::spmm_multi")
 def _(ptr, col, x, reduces):
     names = reduces.split(",")
     rows = ptr.shape[0] - 1
@@ -166,7 +169,7 @@ def _(ptr, col, x, reduces):
     return out, mean, *args
 
 
-@torch.library.register_fake("gnnlib::spmm_multi_backward")
+@fake_rule("gnnlib::spmm_multi_backward")
 def _(t_ptr, t_row, x, even, spread, mean):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 

@@ -14,6 +14,8 @@ from ._common import (
     turned,
     vmap_rule,
 )
+from ._door import check_edges
+from ._fake import fake_rule
 
 _propagate = torch.ops.gnnlib.propagate.default
 _powers = torch.ops.gnnlib.propagate_powers.default
@@ -59,6 +61,7 @@ def propagate(
         >>> propagate(ptr, col, torch.tensor([[1.0], [0.0]]), 3, alpha=0.5).flatten()
         tensor([0.6250, 0.3750])
     """
+    check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale = _apart(row_scale, col_scale)
@@ -90,6 +93,7 @@ def propagate_powers(
         tensor([[1., 2., 1.],
                 [2., 1., 2.]])
     """
+    check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale = _apart(row_scale, col_scale)
@@ -121,6 +125,7 @@ def propagate_horner(
         >>> propagate_horner(ptr, col, x).flatten()
         tensor([21., 12.])
     """
+    check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale = _apart(row_scale, col_scale)
@@ -230,17 +235,17 @@ class _Horner(torch.autograd.Function):
         return (None,) * 4 + (out,) + (None,) * 6
 
 
-@torch.library.register_fake("gnnlib::propagate")
+@fake_rule("gnnlib::propagate")
 def _(ptr, col, eid, weight, x, steps, alpha, row_scale, col_scale):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.register_fake("gnnlib::propagate_powers")
+@fake_rule("gnnlib::propagate_powers")
 def _(ptr, col, eid, weight, x, steps, row_scale, col_scale):
     return x.new_empty(x.shape[:1] + (steps + 1,) + x.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::propagate_horner")
+@fake_rule("gnnlib::propagate_horner")
 def _(ptr, col, eid, weight, x, row_scale, col_scale):
     return x.new_empty(x.shape[:1] + x.shape[2:])
 

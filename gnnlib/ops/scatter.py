@@ -7,6 +7,7 @@ from .._errors import unknown_choice
 from ._apply import form
 from ._common import REDUCES, fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
 from ._dtypes import accumulate_dtype
+from ._fake import fake_rule
 from .layout import coo_to_csr
 from .segment import arg_to_rows, multiply_backward
 
@@ -167,23 +168,23 @@ class _ScatterArg(torch.autograd.Function):
         return arg_to_rows(None, grad, arg, ctx.num_inputs), None, None, None
 
 
-@torch.library.register_fake("gnnlib::gather_rows")
+@fake_rule("gnnlib::gather_rows")
 def _(x, index):
     return x.new_empty(index.shape + x.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::scatter")
+@fake_rule("gnnlib::scatter")
 def _(x, index, num_rows, reduce):
     return x.new_empty((num_rows,) + x.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::scatter_arg")
+@fake_rule("gnnlib::scatter_arg")
 def _(x, index, num_rows, reduce):
     out = x.new_empty((num_rows,) + x.shape[1:])
     return out, torch.empty_like(out, dtype=index.dtype)
 
 
-@torch.library.register_fake("gnnlib::scatter_add_")
+@fake_rule("gnnlib::scatter_add_")
 def _(out, x, index):
     return None
 

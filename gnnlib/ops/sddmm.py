@@ -16,6 +16,8 @@ from ._common import (
     turned,
     vmap_rule,
 )
+from ._door import check_edges
+from ._fake import fake_rule
 from .segment import segment_reduce
 
 OPS = ("dot", "add", "sub", "mul", "copy")
@@ -68,6 +70,7 @@ def sddmm(
         raise unknown_choice("op", op, OPS)
     if (a is None) != (op == "copy"):
         raise TypeError(f"a must be None for op='copy' and a tensor otherwise; op={op!r}, a={a!r}")
+    check_edges(col, b, eid)
     a, b = autocast(a, b)
     if not needs_grad(a, b):
         return _sddmm(ptr, col, eid, a, b, op)
@@ -151,7 +154,7 @@ class _Sddmm(torch.autograd.Function):
         return (None, None, None, grad_a, grad_b) + (None,) * 5
 
 
-@torch.library.register_fake("gnnlib::sddmm")
+@fake_rule("gnnlib::sddmm")
 def _(ptr, col, eid, a, b, op):
     return b.new_empty(col.shape + (b.shape[1:-1] if op == "dot" else b.shape[1:]))
 

@@ -15,6 +15,8 @@ from ._common import (
     refuse_batched_structure,
     vmap_rule,
 )
+from ._door import check_eid
+from ._fake import fake_rule
 
 REDUCES = (*SHARED_REDUCES, "std")
 
@@ -58,6 +60,7 @@ def segment_reduce(
         raise unknown_choice("reduce", reduce, REDUCES)
     rows = _as_rows(x)
     check_ids(eid, "x", x)
+    check_eid(eid, x.shape[0])
     if reduce == "std":
         out = _std(ptr, rows, eid)
     elif reduce in ("max", "min"):
@@ -90,6 +93,7 @@ def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None
         tensor([7., 7., 9.])
     """
     rows = _as_rows(x)
+    check_eid(eid, num_edges)
     out = form(_SegmentExpand).apply(ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
 
@@ -111,6 +115,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
         >>> segment_softmax(torch.tensor([0, 2, 3]), torch.tensor([0.0, 0.0, 5.0]))
         tensor([0.5000, 0.5000, 1.0000])
     """
+    check_eid(eid, scores.shape[0] if scores.dim() else 0)
     if torch.is_autocast_enabled(scores.device.type) and scores.dtype != torch.float64:
         scores = scores.float()
     if needs_grad(scores):
@@ -296,17 +301,17 @@ class _SegmentSoftmax(torch.autograd.Function):
         return None, None, weighted - out * segment_expand(ptr, total, out.shape[0], eid=eid)
 
 
-@torch.library.register_fake("gnnlib::segment_expand")
+@fake_rule("gnnlib::segment_expand")
 def _(ptr, eid, x, num_edges):
     return x.new_empty((num_edges,) + x.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::segment_softmax")
+@fake_rule("gnnlib::segment_softmax")
 def _(ptr, eid, scores):
     return torch.empty_like(scores, memory_format=torch.contiguous_format)
 
 
-@torch.library.register_fake("gnnlib::segment_softmax_backward")
+@fake_rule("gnnlib::segment_softmax_backward")
 def _(ptr, eid, out, grad):
     return torch.empty_like(out, memory_format=torch.contiguous_format)
 

@@ -19,6 +19,8 @@ from ._common import (
     turned,
     vmap_rule,
 )
+from ._door import check_edges
+from ._fake import fake_rule
 from .scatter import gather_rows, scatter
 from .sddmm import sddmm_dot
 from .segment import multiply_backward
@@ -85,6 +87,7 @@ def spmm(
         raise ValueError(
             f"x must be [num_src, F] or [num_src, H, D], got x of shape {tuple(x.shape)}"
         )
+    check_edges(col, x, eid)
     x, weight = autocast(x, weight)
     linear = reduce in ("sum", "mean")
     # The kernel takes the scales as constants; as variables, and for the reducers that are not
@@ -322,23 +325,23 @@ def _rows_like(x: Tensor, ptr: Tensor) -> Tensor:
     return x.new_empty((ptr.shape[0] - 1,) + x.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::spmm")
+@fake_rule("gnnlib::spmm")
 def _(ptr, col, eid, weight, x, reduce, row_scale, col_scale):
     return _rows_like(x, ptr)
 
 
-@torch.library.register_fake("gnnlib::spmm_arg")
+@fake_rule("gnnlib::spmm_arg")
 def _(ptr, col, eid, weight, x, reduce):
     out = _rows_like(x, ptr)
     return out, torch.empty_like(out, dtype=ptr.dtype)
 
 
-@torch.library.register_fake("gnnlib::spmm_arg_backward")
+@fake_rule("gnnlib::spmm_arg_backward")
 def _(col, eid, weight, grad, arg, num_src):
     return grad.new_empty((num_src,) + grad.shape[1:])
 
 
-@torch.library.register_fake("gnnlib::spmm_arg_weight")
+@fake_rule("gnnlib::spmm_arg_weight")
 def _(ptr, col, eid, grad, x, arg, num_edges):
     return grad.new_empty((num_edges,) + grad.shape[1:-1])
 

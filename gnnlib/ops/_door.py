@@ -1,0 +1,128 @@
+"""The door of the operators' structure: no kernel follows an index that nobody has looked at.
+
+A ptr is looked at by the kernels on each call, for that costs less than reading it again. The ids
+of a col or an eid are as many as the edges: looking at them takes a good part of what the operator
+takes. So that is done once a tensor, and remembered for as long as the tensor lives and nobody
+writes into it: torch counts that, but not what is written through numpy or `.data`. Tracing knows
+no values, and neither looks nor remembers.
+"""
+
+import weakref
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.compiler import is_compiling
+
+from .._memo import is_tracing
+
+INDEX_DTYPES = (torch.int32, torch.int64)
+
+
+class _Seen(NamedTuple):
+    tensor: weakref.ref
+    version: int | None  # None: nobody writes into it, says its maker
+    size: int  # the ids lie in [0, size)
+    once: bool  # each of them is there
+
+
+# By id, which is quicker than a WeakIdKeyDictionary: an entry goes when its tensor dies.
+_seen: dict[int, _Seen] = {}
+
+
+def check_range(name: str, ids: Tensor, size: int, rule: str, *, once: bool = False) -> None:
+    """The ids lie in [0, size), as `rule` says; `once`: and each is there.
+
+    Raises:
+        ValueError: with the first position where they do not.
+    """
+    if is_compiling():
+        return
+    seen = _seen.get(id(ids))
+    if seen is not None and seen[2] <= size and (seen[3] or not once) and _is_same(seen, ids):
+        return
+    _look(name, ids, size, rule, once)
+
+
+def check_edges(col: Tensor, x: Tensor, eid: Tensor | None) -> None:
+    """The structure of an operator that reads the rows of x by col, and edge rows by eid."""
+    if is_compiling():
+        return
+    # As in check_range, without its call: this is on the way of every layer.
+    seen = _seen.get(id(col))
+    if (
+        seen is None
+        or seen[0]() is not col
+        or (seen[1] is not None and seen[1] != col._version)
+        or x.dim() == 0
+        or seen[2] > len(x)
+    ):
+        _look("col", col, len(x) if x.dim() else 0, "source ids below num_src", False)
+    if eid is None:
+        return
+    seen = _seen.get(id(eid))
+    if (
+        seen is None
+        or seen[0]() is not eid
+        or (seen[1] is not None and seen[1] != eid._version)
+        or not seen[3]
+        or seen[2] != len(col)
+    ):
+        check_eid(eid, len(col) if col.dim() else 0)
+
+
+def check_eid(eid: Tensor | None, num_edges: int) -> None:
+    if eid is None or is_compiling():
+        return
+    seen = _seen.get(id(eid))
+    if seen is not None and seen[2] == num_edges and seen[3] and _is_same(seen, eid):
+        return
+    if eid.shape[:1] == (num_edges,):  # else the operator's own door says so
+        _look("eid", eid, num_edges, "ids below num_edges", True)
+
+
+def _is_same(seen: _Seen, ids: Tensor) -> bool:
+    return seen[0]() is ids and (seen[1] is None or seen[1] == ids._version)
+
+
+def known(ids: Tensor, size: int, *, once: bool = False, immutable: bool = False) -> None:
+    """Remember what the maker of `ids` knows of them. `immutable`: nobody may write into them, so
+    that they need no version, which tensors of inference mode do not have."""
+    if is_tracing() or type(ids) is not Tensor:
+        return
+    if immutable or not ids.is_inference():
+        _remember(ids, size, once)
+
+
+def _remember(ids: Tensor, size: int, once: bool) -> None:
+    key = id(ids)
+
+    def forget(dead: weakref.ref) -> None:
+        if key in _seen and _seen[key].tensor is dead:
+            del _seen[key]
+
+    version = None if ids.is_inference() else ids._version
+    _seen[key] = _Seen(weakref.ref(ids, forget), version, size, once)
+
+
+def _look(name: str, ids: Tensor, size: int, rule: str, once: bool) -> None:
+    if not isinstance(ids, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(ids).__name__}")
+    # What is no index at all, or has no values, is left to the operator's own door.
+    if ids.dtype not in INDEX_DTYPES or ids.dim() != 1 or ids.is_meta or is_tracing():
+        return
+    bound = 0
+    if ids.shape[0]:
+        low, high = (int(end) for end in torch.aminmax(ids))
+        bound = high + 1
+        if low < 0 or bound > size:
+            k = int(((ids < 0) | (ids >= size)).nonzero()[0])
+            raise ValueError(f"{name} must hold {rule}={size}: {name}[{k}] is {int(ids[k])}")
+    if once:
+        there = torch.zeros(size, dtype=torch.bool, device=ids.device)
+        there[ids.long()] = True
+        if not there.all():
+            e = int(there.logical_not().nonzero()[0])
+            raise ValueError(f"{name} must hold each id below {size} once, got no {e}")
+    if type(ids) is Tensor and not ids.is_inference():  # which may change unseen
+        _remember(ids, size if once else bound, once)
