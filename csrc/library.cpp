@@ -20,6 +20,22 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
   m.def(
       "spmm_arg_weight(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
       " SymInt num_edges) -> Tensor");
+  // spmm_add
+  m.def(
+      "spmm_add(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor? edge, float "
+      "alpha,"
+      " bool relu, str reduce) -> Tensor");
+  m.def(
+      "spmm_add_arg(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor edge, float alpha,"
+      " str reduce) -> (Tensor, Tensor)");
+  m.def(
+      "spmm_add_gate(Tensor ptr, Tensor col, Tensor? eid, Tensor? x, Tensor? y, Tensor? edge, "
+      "float alpha,"
+      " Tensor grad, bool grad_is_own) -> Tensor");
+  m.def(
+      "spmm_add_edge(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor edge, float "
+      "alpha,"
+      " Tensor grad) -> Tensor");
   // sddmm
   m.def("sddmm(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor");
   // segment
@@ -44,10 +60,26 @@ static void without_cuda(StableIValue*, uint64_t, uint64_t) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
-  for (const char* name :
-       {"coo_to_csr", "csr_transpose", "csr_add_loops", "spmm", "spmm_arg", "spmm_arg_backward",
-        "spmm_arg_weight", "sddmm", "segment_expand", "segment_softmax", "segment_softmax_backward",
-        "edge_dropout", "gather_rows", "scatter", "scatter_arg", "scatter_add_"}) {
+  for (const char* name : {"coo_to_csr",
+                           "csr_transpose",
+                           "csr_add_loops",
+                           "spmm",
+                           "spmm_arg",
+                           "spmm_arg_backward",
+                           "spmm_arg_weight",
+                           "spmm_add",
+                           "spmm_add_arg",
+                           "spmm_add_gate",
+                           "spmm_add_edge",
+                           "sddmm",
+                           "segment_expand",
+                           "segment_softmax",
+                           "segment_softmax_backward",
+                           "edge_dropout",
+                           "gather_rows",
+                           "scatter",
+                           "scatter_arg",
+                           "scatter_add_"}) {
     m.impl(name, without_cuda);
   }
 }

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from . import ops
 from ._blocks import Run, WholeRows, in_blocks, join
 from ._errors import chosen_reduce
-from ._lazy import EdgeTensor, fused
+from ._fused import fused
+from ._lazy import EdgeTensor
 from ._memo import is_tracing
 from ._resolve import as_adjacency
 from .adjacency import Adjacency
@@ -134,7 +135,8 @@ class MessagePassing(nn.Module):
 
         tracing = is_tracing()
         try:
-            lazy = [_map(parts[side], _lazily(adj, side, tracing)) for side in parts]
+            few = _width(parts["src"], parts["dst"]) // 4
+            lazy = [_map(parts[side], _lazily(adj, side, tracing, few)) for side in parts]
             message = self._call(lazy, adj.ptr, False)
             results = [fused(message, adj, reduce) for reduce in reduces]
             if all(result is not None for result in results):
@@ -152,12 +154,8 @@ class MessagePassing(nn.Module):
     def softmax(self, scores: Any) -> Any:
         """Softmax of scores [E] or [E, …] over the edges of each destination, inside `message`."""
         if isinstance(scores, EdgeTensor):
-            adj = scores.adj
-            if scores.kind == "value":
-                return scores._as("value", ops.segment_softmax(adj.ptr, scores.tensor))
-            if scores.kind == "edge":
-                return scores._as("edge", ops.segment_softmax(adj.ptr, scores.tensor, eid=adj.eid))
-            return scores._leave(self.softmax, scores)
+            small = scores.is_small
+            return scores.softmax_of_rows() if small else scores._leave(self.softmax, scores)
         if _current.ptr is None:
             raise RuntimeError("softmax is for use inside message, while propagate runs")
         if _current.split:
@@ -187,8 +185,13 @@ class MessagePassing(nn.Module):
         return in_blocks(Run(adj, sides, self, message, reduces), tensors, self.block_bytes)
 
 
-def _lazily(adj: Adjacency, side: str, may_gather: bool) -> Any:
-    return lambda tensor: EdgeTensor(adj, side, tensor, None, may_gather)
+def _lazily(adj: Adjacency, side: str, may_gather: bool, few: int) -> Any:
+    return lambda tensor: EdgeTensor(adj, side, tensor, None, may_gather, few)
+
+
+def _width(*sides: Rows) -> int:
+    """Numbers in the widest row of a node."""
+    return max(tensor.shape[1:].numel() for rows in sides for tensor in _values(rows))
 
 
 def _values(rows: Rows) -> list[Tensor]:

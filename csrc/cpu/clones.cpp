@@ -16,6 +16,7 @@
 #include "sddmm.h"
 #include "segment.h"
 #include "spmm.h"
+#include "spmm_add.h"
 
 #define GNNLIB_STRING_(x) #x
 #define GNNLIB_STRING(x) GNNLIB_STRING_(x)
@@ -26,6 +27,9 @@ extern const Kernels table;
 const Kernels table = {
     GNNLIB_STRING(GNNLIB_CLONE),
     spmm,
+    spmm_add,
+    spmm_add_gate,
+    spmm_add_edge,
     arg_backward,
     arg_weight,
     sddmm,

@@ -1,8 +1,8 @@
 // What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
 //
-// The kernels (spmm.h, sddmm.h, segment.h, dropout.h, scatter.h) are compiled once per instruction
-// set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at
-// load time.
+// The kernels (spmm.h, spmm_add.h, sddmm.h, segment.h, dropout.h, scatter.h) are compiled once per
+// instruction set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the
+// table at load time.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,21 @@ struct SpmmArgs {
   int64_t heads, dim;
   Dtype dtype;
   Reduce reduce;
+};
+
+struct SpmmAddArgs {
+  Csr csr;
+  const void* x;     // [num_src, dim]; spmm_add_gate: or null
+  const void* y;     // null or [num_dst, dim]
+  const void* edge;  // null, [E, dim] or [E]
+  const void* grad;  // of the gradients: [num_dst, dim]; spmm_add_gate: or [num_src, dim]
+  void* out;         // [num_dst, dim]; spmm_add_edge: like edge
+  void* arg;         // [num_dst, dim], for max and min
+  int64_t dim;
+  double alpha;
+  Dtype dtype;
+  Reduce reduce;
+  bool edge_is_number, relu, grad_is_own;
 };
 
 struct ArgBackwardArgs {
@@ -103,12 +118,15 @@ struct DropoutArgs {
   bool wide;
 };
 
-// Each works on the rows [first, last), and writes to nothing outside them (arg_weight, sddmm and
-// the softmax: to the edges of these rows). gather: [first, last) of the index. scatter_add: only
-// edges whose index lies in [first, last).
+// Each works on the rows [first, last), and writes to nothing outside them (arg_weight,
+// spmm_add_edge, sddmm and the softmax: to the edges of these rows). gather: [first, last) of the
+// index. scatter_add: only edges whose index lies in [first, last).
 struct Kernels {
   const char* name;
   void (*spmm)(const SpmmArgs&, int64_t first, int64_t last);
+  void (*spmm_add)(const SpmmAddArgs&, int64_t first, int64_t last);
+  void (*spmm_add_gate)(const SpmmAddArgs&, int64_t first, int64_t last);
+  void (*spmm_add_edge)(const SpmmAddArgs&, int64_t first, int64_t last);
   void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last);
   void (*arg_weight)(const ArgWeightArgs&, int64_t first, int64_t last);
   void (*sddmm)(const SddmmArgs&, int64_t first, int64_t last);

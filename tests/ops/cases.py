@@ -226,6 +226,25 @@ def answers(
                     ("scatter_arg", "its arg"), op("scatter_arg")(edges, col, 11, reduce)
                 ):
                     yield f"{name} {reduce} {label}", result
+            # The sums, with rows or numbers of the edges or without; the gate also turned round.
+            for edge in (None, edges, edges.flatten(1)[:, :1].sum(1)):
+                named = f"{label} {None if edge is None else edge.dim()}"
+                for relu, reduce in ((True, "sum"), (False, "mean")):
+                    out = op("spmm_add")(ptr, col, eid, x, grad, edge, -0.5, relu, reduce)
+                    yield f"spmm_add {relu} {reduce} {named}", out
+                gate = op("spmm_add_gate")
+                own = gate(ptr, col, eid, x, grad, edge, 2.0, grad, True)
+                yield f"spmm_add_gate own {named}", own
+                turned = gate(t_ptr, t_row, t_eid, None, x, edge, 2.0, grad, False)
+                yield f"spmm_add_gate turned {named}", turned
+                if edge is None:
+                    continue
+                for reduce in ("max", "min"):
+                    out, arg = op("spmm_add_arg")(ptr, col, eid, x, edge, 1.5, reduce)
+                    yield f"spmm_add_arg {reduce} {named}", out
+                    yield f"arg of spmm_add {reduce} {named}", arg
+                out = op("spmm_add_edge")(ptr, col, eid, x, grad, edge, -0.5, grad)
+                yield f"spmm_add_edge {named}", out
             yield f"sddmm dot {label}", op("sddmm")(ptr, col, eid, grad, x, "dot")
             for kind in ("add", "sub", "mul", "copy"):
                 a = None if kind == "copy" else grad.flatten(1)

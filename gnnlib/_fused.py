@@ -1,0 +1,105 @@
+"""Which operator runs a lazy message: each form of `_lazy.py` as one pass over the edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import ops
+from ._lazy import EdgeTensor, Sum
+from .adjacency import Adjacency
+from .ops._common import counts, per_row
+
+OPPOSITE = {"max": "min", "min": "max"}
+
+
+def fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
+    """The reduced message of a lazy expression as one operator, or None if there is none."""
+    if not isinstance(message, EdgeTensor) or reduce == "std":
+        return None
+    # The gradient of a product gathers its messages: blocks keep that small.
+    if reduce == "mul" and torch.is_grad_enabled():
+        return None
+    if message.kind == "value":
+        return ops.segment_reduce(adj.ptr, message.tensor, reduce=reduce)
+    if message.kind == "edge":
+        return _of_edges(message, adj, reduce)
+    if message.kind == "src":
+        return _of_sources(message.tensor, adj, reduce)
+    if message.kind == "weighted":
+        return _of_sources(message.tensor, adj, reduce, message.other)
+    if reduce == "mul":
+        return None
+    if message.kind == "sum":
+        return _of_sum(message.other, adj, reduce)
+    if message.kind == "dst":
+        return _of_destinations(message.tensor, adj, reduce)
+    if reduce not in ("sum", "mean"):  # of a product with dst, whose sign is unknown
+        return None
+    total = _of_sources(message.tensor, adj, reduce)
+    return None if total is None else _where_edges(total * message.other, adj)
+
+
+def _of_edges(message: EdgeTensor, adj: Adjacency, reduce: str) -> Tensor | None:
+    factor = message.other
+    if factor is None:
+        return ops.segment_reduce(adj.ptr, message.tensor, eid=adj.eid, reduce=reduce)
+    if reduce == "mul":
+        return None
+    reduce = OPPOSITE.get(reduce, reduce) if factor < 0 else reduce
+    return ops.segment_reduce(adj.ptr, message.tensor, eid=adj.eid, reduce=reduce) * factor
+
+
+def _of_sources(
+    x: Tensor, adj: Adjacency, reduce: str, factor: EdgeTensor | None = None
+) -> Tensor | None:
+    if x.dim() not in (2, 3):
+        return None
+    weight, eid = None, None
+    if factor is not None:
+        weight, eid = factor.tensor, adj.eid if factor.kind == "edge" else None
+        if weight.shape[-1] == 1:  # one an edge, or an edge and head
+            weight = weight.flatten(1)
+            weight = weight.squeeze(1) if weight.shape[1] == 1 else weight
+    return ops.spmm(adj.ptr, adj.col, x, weight, eid=eid, reduce=reduce, transpose=adj.transpose)
+
+
+def _of_destinations(y: Tensor, adj: Adjacency, reduce: str) -> Tensor:
+    if reduce == "sum":
+        y = (y * per_row(counts(adj.ptr, y.dtype), y)).to(y.dtype)
+    return _where_edges(y, adj)
+
+
+def _of_sum(terms: Sum, adj: Adjacency, reduce: str) -> Tensor | None:
+    src, edge, eid, alpha = terms.src, terms.edge, None, 1.0
+    if src is None:
+        return None
+    rows = None
+    if edge is not None:
+        rows = edge.tensor
+        if edge.kind == "edge":
+            eid, alpha = adj.eid, 1.0 if edge.other is None else edge.other
+        if rows.shape[1:] != src.shape[1:]:
+            rows = rows.flatten()
+    if terms.scale < 0:
+        reduce = OPPOSITE.get(reduce, reduce)
+    out = ops.spmm_add(
+        adj.ptr,
+        adj.col,
+        src,
+        terms.dst,
+        rows,
+        eid=eid,
+        alpha=alpha,
+        act="relu" if terms.relu else None,
+        reduce=reduce,
+        transpose=adj.transpose,
+    )
+    return out if terms.scale == 1 else out * terms.scale
+
+
+def _where_edges(out: Tensor, adj: Adjacency) -> Tensor:
+    """0 for the destinations without edges."""
+    return torch.where(per_row(adj.ptr.diff() > 0, out), out, 0)
