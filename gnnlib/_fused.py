@@ -1,4 +1,4 @@
-"""Which operator runs a lazy message: each form of `_lazy.py` as one pass over the edges."""
+"""Which operator runs a lazy message: each form of `_forms.py` as one pass over the edges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import ops
-from ._lazy import EdgeTensor, Sum
+from ._edge_rows import EdgeRows, Sum
 from .adjacency import Adjacency
 from .ops._common import counts, per_row
 
@@ -17,7 +17,7 @@ OPPOSITE = {"max": "min", "min": "max"}
 
 def fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
     """The reduced message of a lazy expression as one operator, or None if there is none."""
-    if not isinstance(message, EdgeTensor) or reduce == "std":
+    if not isinstance(message, EdgeRows) or reduce == "std":
         return None
     # The gradient of a product gathers its messages: blocks keep that small.
     if reduce == "mul" and torch.is_grad_enabled():
@@ -42,7 +42,7 @@ def fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
     return None if total is None else _where_edges(total * message.other, adj)
 
 
-def _of_edges(message: EdgeTensor, adj: Adjacency, reduce: str) -> Tensor | None:
+def _of_edges(message: EdgeRows, adj: Adjacency, reduce: str) -> Tensor | None:
     factor = message.other
     if factor is None:
         return ops.segment_reduce(adj.ptr, message.tensor, eid=adj.eid, reduce=reduce)
@@ -53,7 +53,7 @@ def _of_edges(message: EdgeTensor, adj: Adjacency, reduce: str) -> Tensor | None
 
 
 def _of_sources(
-    x: Tensor, adj: Adjacency, reduce: str, factor: EdgeTensor | None = None
+    x: Tensor, adj: Adjacency, reduce: str, factor: EdgeRows | None = None
 ) -> Tensor | None:
     if x.dim() not in (2, 3):
         return None

@@ -40,9 +40,14 @@ class MessagePassing(nn.Module):
     Derive from it, write `message` in plain PyTorch as if the rows were gathered, and call
     `propagate`. Messages that one operator can do are never gathered:
 
-    - `src`, and `src * edge` with one factor an edge or one an edge and head;
-    - `(src * dst).sum(-1)`, elementwise functions of it, and its `self.softmax`, alone or as the
-      factor of `src`.
+    - `src`, `dst`, `edge`, sums and differences of them, and their `relu`;
+    - `src * edge` with one factor an edge or one an edge and head, and chains of such factors;
+    - `(src * dst).sum(-1)`, its functions and its `self.softmax`, alone or as a factor of `src`;
+    - numbers as factors, quotients and (for sums) terms of all these.
+
+    What has few numbers an edge (a last dimension of 1, or at most a quarter of the widest node's
+    row) may go through any function that treats edges alone: `src["x"] * self.softmax(
+    leaky_relu(src["score"] + dst["score"]))` and `src * (1 - edge).exp()` run fused as well.
 
     Any other message runs on blocks of whole destinations, at most `block_bytes` in a gathered
     operand, and is computed again in the backward pass: no layer holds an E×F array. `message` must
@@ -155,7 +160,7 @@ class MessagePassing(nn.Module):
         """Softmax of scores [E] or [E, …] over the edges of each destination, inside `message`."""
         if isinstance(scores, EdgeTensor):
             small = scores.is_small
-            return scores.softmax_of_rows() if small else scores._leave(self.softmax, scores)
+            return scores.softmax_of_rows() if small else scores.leave(self.softmax, scores)
         if _current.ptr is None:
             raise RuntimeError("softmax is for use inside message, while propagate runs")
         if _current.split:

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gnnlib import Adjacency
-from gnnlib._lazy import EdgeTensor, Unfused
+from gnnlib._edge_rows import Unfused
+from gnnlib._lazy import EdgeTensor
 from tests.graphs import GRAPHS, power_law_edges
 from tests.messages import FEATURES, Large, Written, naive
 

@@ -21,8 +21,8 @@ class GINEConv(nn.Module):
     x'[i] = h((1 + ε) x[i] + Σ over j in N(i) of ReLU(x[j] + W e[ji] + b))
 
     where h is `nn`, ε is `eps`, W, b are `lin` and e[ji] is `edge_attr`; without `edge_dim` it is
-    e[ji] itself that is added, in one pass over the edges. With it W e[ji] + b is computed in blocks
-    of edges, and again for the gradient: never all at once.
+    e[ji] itself that is added, in one pass over the edges. With it W e[ji] + b is computed in
+    blocks of edges, and again for the gradient: never all at once.
 
     Args:
         nn: any module from in_channels to out_channels features, such as a `torch.nn.Sequential`.

@@ -1,4 +1,4 @@
-"""Aggregation of sums: the two ends of an edge and the edge itself, added before they are reduced."""
+"""Aggregation of sums: the two ends of an edge and the edge itself, added, then reduced."""
 
 import torch
 from torch import Tensor

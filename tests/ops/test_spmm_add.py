@@ -115,9 +115,7 @@ def test_gradients_in_other_dtypes_follow_gathered_float64(reduce, act, dtype):
     weights = values(30, 9)
     gradients = []
     for fused in (True, False):
-        x, y, edge = leaves = [
-            (t if fused else t.double()).clone().requires_grad_() for t in rows
-        ]
+        x, y, edge = leaves = [(t if fused else t.double()).clone().requires_grad_() for t in rows]
         if fused:
             out = ops.spmm_add(csr.ptr, csr.col, *leaves, eid=csr.eid, act=act, reduce=reduce)
         else:
