@@ -248,3 +248,144 @@ def test_each_kind_gathers_its_rows(kind):
         "weighted": src * in_order, "pair": src * dst,
     }[kind]  # fmt: skip
     assert torch.equal(EdgeTensor(adj, kind, tensor, other).gather(), expected)
+
+
+# few numbers an edge -----------------------------------------------------------------------------
+
+
+def _gat(s, src, dst, edge):
+    return s.softmax(F.leaky_relu(src["score"] + dst["score"] + edge["w"])) * src["x"]
+
+
+def _distance(s, src, dst, edge):
+    return src["x"] * torch.exp(-(src["pos"] - dst["pos"]).square().sum(-1, keepdim=True))
+
+
+def _gated(s, src, dst, edge):
+    return src["x"] * (src["score"] * dst["score"]).sigmoid() * edge["w"] * torch.tanh(edge["v"])
+
+
+# message, heads
+SCORED: dict[str, tuple[Callable, int]] = {
+    "gat": (_gat, 0),
+    "gat_with_heads": (_gat, HEADS),
+    "distance": (_distance, 0),
+    "gated": (_gated, 0),
+    "gated_with_heads": (_gated, HEADS),
+    "scores_alone": (lambda s, src, dst, edge: (dst["score"] - src["score"]).exp(), 0),
+    "softmax_of_scores": (lambda s, src, dst, edge: s.softmax(src["score"]) * src["x"], HEADS),
+    "score_of_dst": (lambda s, src, dst, edge: dst["score"].cos() * src["x"], 0),
+    "added_score": (lambda s, src, dst, edge: (src["x"] + dst["score"]).relu(), 0),
+    "indexed": (lambda s, src, dst, edge: src["x"] * edge["few"][:, 1:2] * edge["w"], 0),
+    "narrow": (lambda s, src, dst, edge: edge["few"].square().sum(-1, keepdim=True) * src["x"], 0),
+}
+
+
+@pytest.mark.parametrize("index", [torch.int32, torch.int64])
+@pytest.mark.parametrize("name", SCORED)
+def test_messages_of_few_numbers_an_edge_run_fused(name, index, monkeypatch):
+    f, heads = SCORED[name]
+    wide = (heads, 8) if heads else (16,)
+    one = (heads, 1) if heads else (1,)
+    edges = power_law_edges(NODES, EDGES).to(index)
+    adj = Adjacency.from_edge_index(edges, num_src=NODES + 2, num_dst=NODES)
+    adj.transpose()
+
+    def rows(number, *shape):
+        return torch.randn(number, *shape, dtype=torch.float64, requires_grad=True)
+
+    given = {
+        "src": {"x": rows(NODES + 2, *wide), "score": rows(NODES + 2, *one)},
+        "dst": {"score": rows(NODES, *one)},
+        "edge": {"w": rows(EDGES, *one), "v": rows(EDGES, *one), "few": rows(EDGES, 2)},
+    }
+    given["src"]["pos"], given["dst"]["pos"] = rows(NODES + 2, 3), rows(NODES, 3)
+    leaves = [t for part in given.values() for t in part.values()]
+    for reduce in REDUCES:
+        layer = Written(f, reduce).double()
+        expected = naive(layer, adj, **given)
+        with monkeypatch.context() as patch, Large(8 * EDGES * 16) as large:
+            patch.setattr("gnnlib.message_passing.in_blocks", _forbidden)
+            out = layer(adj, **given)
+            weights = torch.arange(out.numel(), dtype=out.dtype).cos().reshape(out.shape)
+            found = torch.autograd.grad(out, leaves, weights, allow_unused=True)
+        assert large.found == []
+        wanted = torch.autograd.grad(expected, leaves, weights, allow_unused=True)
+        for a, b in zip((out, *found), (expected, *wanted), strict=True):
+            assert (a is None) == (b is None)
+            if b is not None:
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["relu_of_all_three", "src_minus_dst", "halves", "two_factors"])
+def test_second_gradients_run_fused_too(name):
+    f, _, edge_shape = FUSED[name]
+    for edges, num_nodes in (GRAPHS["unsorted"], GRAPHS["repeated_edges"], GRAPHS["no_edges"]):
+        adj = Adjacency.from_edge_index(edges, num_nodes=num_nodes)
+        x = torch.randn(num_nodes, FEATURES, dtype=torch.float64, requires_grad=True)
+        leaves = [x]
+        if edge_shape is not None:
+            shape = (edges.shape[1], *edge_shape)
+            leaves.append(torch.randn(shape, dtype=torch.float64, requires_grad=True))
+        for reduce in REDUCES:
+            layer = Written(f, reduce).double()
+
+            def call(x, edge=None, layer=layer, adj=adj):
+                return layer.propagate(adj, src=x, edge=edge)
+
+            assert torch.autograd.gradcheck(call, leaves)
+            assert torch.autograd.gradgradcheck(call, leaves, fast_mode=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_other_dtypes_give_what_gathered_rows_give(dtype):
+    adj, tensors = _inputs("all_three", False)
+    for name in ("relu_of_all_three", "src_minus_dst", "halves"):
+        layer = Written(FUSED[name][0], "mean")
+        given = {key: value.to(dtype) for key, value in tensors.items()}
+        out = layer.propagate(adj, **given)
+        expected = naive(layer.double(), adj, **{k: v.double() for k, v in given.items()})
+        assert out.dtype == dtype
+        error = (out.double() - expected).abs().amax() / expected.abs().amax()
+        assert error < (1e-5 if dtype == torch.float32 else 0.02)
+
+
+def test_dtypes_that_differ_are_promoted_as_torch_does():
+    adj, tensors = _inputs("all_three", False)
+    src = tensors["src"].float()
+    for f in (lambda s, src, dst, edge: src + edge, lambda s, src, dst, edge: src * edge[:, :1]):
+        out = Written(f).propagate(adj, src=src, edge=tensors["edge"])
+        assert out.dtype == torch.float64
+        torch.testing.assert_close(out, naive(Written(f), adj, src, edge=tensors["edge"]))
+
+
+def test_autocast_leaves_sums_as_torch_does():
+    adj, tensors = _inputs("all_three", False)
+    given = {key: value.float() for key, value in tensors.items()}
+    layer = Written(FUSED["relu_of_all_three"][0])
+    expected = layer.propagate(adj, **given)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer.propagate(adj, **given), expected)
+
+
+def test_a_message_that_writes_into_its_rows_leaves_the_given_ones():
+    edges, num_nodes = GRAPHS["sorted"]
+    adj = Adjacency.from_edge_index(edges[:, edges[1].argsort(stable=True)], num_nodes=num_nodes)
+    x, w = torch.randn(num_nodes, FEATURES), torch.rand(adj.num_edges)
+    before = x.clone(), w.clone()
+
+    def message(s, src, dst, edge):
+        edge.mul_(2)
+        edge += 1
+        src[:, 0] = 0
+        return F.relu(src, inplace=True) * edge
+
+    def plain(x, w):
+        return Written(message).propagate(adj, src=x, edge=w)
+
+    expected = naive(Written(message), adj, x, edge=w)
+    torch.testing.assert_close(plain(x, w), expected)
+    torch.testing.assert_close(torch.func.vmap(plain)(x[None], w[None])[0], expected)
+    compiled = torch.compile(plain, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x, w), expected)
+    assert torch.equal(x, before[0]) and torch.equal(w, before[1])
