@@ -55,7 +55,7 @@ class EdgeRows:
         self.adj = adj
         self.kind = kind
         self.tensor = tensor
-        self.other = other
+        self.other: Any = other
         self.may_gather = may_gather
         self.few = few
 

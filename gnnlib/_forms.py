@@ -33,7 +33,7 @@ def dispatch(function: Callable, args: Any, kwargs: dict[str, Any]) -> Any:
             if function in functions:
                 return join(*args)
     if len(args) == 1 and not kwargs and function in NEG:
-        return -args[0]
+        return negated(args[0])
     if len(args) == 1 and function in RELU:
         return _relu(args[0])
     self = args[0] if args and isinstance(args[0], EdgeRows) else all_lazy((args, kwargs))[0]
@@ -79,6 +79,10 @@ def scaled(rows: EdgeRows, function: Callable, number_function: Callable, number
         None if terms.dst is None else function(terms.dst, number),
         None if terms.edge is None else scaled(terms.edge, function, number_function, number),
     )
+
+
+def negated(rows: EdgeRows) -> Any:
+    return scaled(rows, torch.mul, operator.mul, -1)
 
 
 def times(a: Any, b: Any) -> Any:
@@ -145,11 +149,11 @@ def minus(a: Any, b: Any) -> Any:
     if isinstance(b, EdgeRows):
         if not (b.is_small and lazy.is_small and b.kind in ("edge", "value")):
             if isinstance(a, EdgeRows):
-                found = _joined(a, -b)
+                found = _joined(a, negated(b))
                 if found is not None:
                     return found
             elif _is_number(a) and b.kind in ("src", "dst", "sum"):
-                return plus(-b, a)
+                return plus(negated(b), a)
     elif _is_number(b) and a.kind in ("src", "dst", "sum"):
         return plus(a, -b)
     return lazy.apply(torch.sub, a, b)

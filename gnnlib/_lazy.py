@@ -16,7 +16,6 @@ there is no second run (under tracing), the tensor gathers itself instead.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from . import ops
 from ._edge_rows import EdgeRows
-from ._forms import dispatch, minus, over, plus, scaled, sum_of, times
+from ._forms import dispatch, minus, negated, over, plus, sum_of, times
 
 
 def _operator(name: str) -> Callable:
@@ -69,7 +68,7 @@ class EdgeTensor(EdgeRows):
         return over(self, other)
 
     def __neg__(self) -> Any:
-        return scaled(self, torch.mul, operator.mul, -1)
+        return negated(self)
 
     __iadd__, __isub__ = _writer("add_"), _writer("sub_")
     __imul__, __itruediv__ = _writer("mul_"), _writer("div_")

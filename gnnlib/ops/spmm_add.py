@@ -369,5 +369,6 @@ def _(info, in_dims, ptr, col, eid, x, y, edge, alpha, grad):
     (grad, x, y), shape = _fold_rows(rows, dims, info.batch_size)
     numbers = edge.dim() - (in_dims[5] is not None) == 1
     edge = _fold_edge(edge, in_dims[5], info.batch_size, shape, apart=True)
-    out = _add_edge(ptr, col, eid, x, y, edge, alpha, grad).reshape(edge.shape[:1] + shape)
+    out = _add_edge(ptr, col, eid, x, y, edge, alpha, grad)
+    out = out.reshape(out.shape[:1] + shape)
     return out.flatten(2).sum(2) if numbers else out, 1
