@@ -126,7 +126,7 @@ class EdgeRows:
         """Rows of src, of dst, or both joined by `op`."""
         adj = self.adj
         if self.is_small and src is not None:
-            a, b = (None if t is None else t.flatten(1) for t in (dst, src))
+            a, b = None if dst is None else dst.flatten(1), src.flatten(1)
             of = {"op": op if a is not None else "copy", "transpose": adj.transpose}
             return ops.sddmm(adj.ptr, adj.col, a, b, **of).reshape(self.shape)
         source = None if src is None else ops.gather_rows(src, adj.col)

@@ -178,7 +178,7 @@ def _joined(a: EdgeRows, b: EdgeRows) -> EdgeRows | None:
                 return None
             one = one + other
         sides.append(other if one is None else one)
-    src, dst = sides
+    src, dst = sides[0], sides[1]
     edge = second.edge if first.edge is None else first.edge
     given = [t for t in sides if t is not None]
     if not given or any(not _fits(t, given[0]) for t in given):
@@ -190,10 +190,11 @@ def _joined(a: EdgeRows, b: EdgeRows) -> EdgeRows | None:
     return _sum(a, src, dst, edge)
 
 
-def _sum(like: EdgeRows, src: Any, dst: Any, edge: Any) -> EdgeRows:
+def _sum(like: EdgeRows, src: Any, dst: Any, edge: Any) -> Any:
     if edge is None and (src is None or dst is None):
         return like.like("src", src) if dst is None else like.like("dst", dst)
-    return like.like("sum", dst if src is None else src, Sum(src, dst, edge))
+    rows: Any = dst if src is None else src
+    return like.like("sum", rows, Sum(src, dst, edge))
 
 
 def _terms(rows: EdgeRows) -> Sum | None:
