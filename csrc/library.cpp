@@ -37,6 +37,22 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
   m.def(
       "propagate_horner(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
       " Tensor? row_scale, Tensor? col_scale) -> Tensor");
+  // spmm_add
+  m.def(
+      "spmm_add(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor? edge, float "
+      "alpha,"
+      " bool relu, str reduce) -> Tensor");
+  m.def(
+      "spmm_add_arg(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor edge, float alpha,"
+      " str reduce) -> (Tensor, Tensor)");
+  m.def(
+      "spmm_add_gate(Tensor ptr, Tensor col, Tensor? eid, Tensor? x, Tensor? y, Tensor? edge, "
+      "float alpha,"
+      " Tensor grad, bool grad_is_own) -> Tensor");
+  m.def(
+      "spmm_add_edge(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor edge, float "
+      "alpha,"
+      " Tensor grad) -> Tensor");
   // sddmm
   m.def("sddmm(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor");
   // segment
@@ -73,6 +89,10 @@ STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
                            "propagate",
                            "propagate_powers",
                            "propagate_horner",
+                           "spmm_add",
+                           "spmm_add_arg",
+                           "spmm_add_gate",
+                           "spmm_add_edge",
                            "sddmm",
                            "segment_expand",
                            "segment_softmax",

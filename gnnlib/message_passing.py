@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from . import ops
 from ._blocks import Run, WholeRows, in_blocks, join
 from ._errors import chosen_reduce
-from ._lazy import EdgeTensor, fused
+from ._fused import fused
+from ._lazy import EdgeTensor
 from ._memo import is_tracing
 from ._resolve import as_adjacency
 from .adjacency import Adjacency
@@ -39,9 +40,14 @@ class MessagePassing(nn.Module):
     Derive from it, write `message` in plain PyTorch as if the rows were gathered, and call
     `propagate`. Messages that one operator can do are never gathered:
 
-    - `src`, and `src * edge` with one factor an edge or one an edge and head;
-    - `(src * dst).sum(-1)`, elementwise functions of it, and its `self.softmax`, alone or as the
-      factor of `src`.
+    - `src`, `dst`, `edge`, sums and differences of them, and their `relu`;
+    - `src * edge` with one factor an edge or one an edge and head, and chains of such factors;
+    - `(src * dst).sum(-1)`, its functions and its `self.softmax`, alone or as a factor of `src`;
+    - numbers as factors, quotients and (for sums) terms of all these.
+
+    What has few numbers an edge (a last dimension of 1, or at most a quarter of the widest node's
+    row) may go through any function that treats edges alone: `src["x"] * self.softmax(
+    leaky_relu(src["score"] + dst["score"]))` and `src * (1 - edge).exp()` run fused as well.
 
     Any other message runs on blocks of whole destinations, at most `block_bytes` in a gathered
     operand, and is computed again in the backward pass: no layer holds an E×F array. `message` must
@@ -134,11 +140,12 @@ class MessagePassing(nn.Module):
 
         tracing = is_tracing()
         try:
-            lazy = [_map(parts[side], _lazily(adj, side, tracing)) for side in parts]
+            few = _width(parts["src"], parts["dst"]) // 4
+            lazy = [_map(parts[side], _lazily(adj, side, tracing, few)) for side in parts]
             message = self._call(lazy, adj.ptr, False)
-            results = [fused(message, adj, reduce) for reduce in reduces]
-            if all(result is not None for result in results):
-                return join(results)  # pyright: ignore[reportArgumentType]
+            result = fused(message, adj, reduces)
+            if result is not None:
+                return result
             if tracing:
                 message = message.gather() if isinstance(message, EdgeTensor) else message
                 return join([ops.segment_reduce(adj.ptr, message, reduce=r) for r in reduces])
@@ -152,12 +159,8 @@ class MessagePassing(nn.Module):
     def softmax(self, scores: Any) -> Any:
         """Softmax of scores [E] or [E, …] over the edges of each destination, inside `message`."""
         if isinstance(scores, EdgeTensor):
-            adj = scores.adj
-            if scores.kind == "value":
-                return scores._as("value", ops.segment_softmax(adj.ptr, scores.tensor))
-            if scores.kind == "edge":
-                return scores._as("edge", ops.segment_softmax(adj.ptr, scores.tensor, eid=adj.eid))
-            return scores._leave(self.softmax, scores)
+            small = scores.is_small
+            return scores.softmax_of_rows() if small else scores.leave(self.softmax, scores)
         if _current.ptr is None:
             raise RuntimeError("softmax is for use inside message, while propagate runs")
         if _current.split:
@@ -187,8 +190,13 @@ class MessagePassing(nn.Module):
         return in_blocks(Run(adj, sides, self, message, reduces), tensors, self.block_bytes)
 
 
-def _lazily(adj: Adjacency, side: str, may_gather: bool) -> Any:
-    return lambda tensor: EdgeTensor(adj, side, tensor, None, may_gather)
+def _lazily(adj: Adjacency, side: str, may_gather: bool, few: int) -> Any:
+    return lambda tensor: EdgeTensor(adj, side, tensor, None, may_gather, few)
+
+
+def _width(*sides: Rows) -> int:
+    """Numbers in the widest row of a node."""
+    return max(tensor.shape[1:].numel() for rows in sides for tensor in _values(rows))
 
 
 def _values(rows: Rows) -> list[Tensor]:

@@ -103,6 +103,29 @@ class Allocations(TorchDispatchMode):
         return out
 
 
+class Large(TorchDispatchMode):
+    """The operators that returned new memory of at least `limit` bytes, and the largest of all."""
+
+    def __init__(self, limit: int):
+        super().__init__()
+        self.limit = limit
+        self.found: list[str] = []
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        known = {t.untyped_storage().data_ptr() for t in given}
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if not isinstance(leaf, Tensor) or leaf.untyped_storage().data_ptr() in known:
+                continue
+            size = leaf.untyped_storage().nbytes()
+            self.largest = max(self.largest, size)
+            if size >= self.limit:
+                self.found.append(f"{func} {tuple(leaf.shape)}")
+        return out
+
+
 class Cube(torch.autograd.Function):
     """A function whose arguments no TorchFunctionMode sees."""
 
@@ -147,11 +170,11 @@ def _for_tensors_only(layer, src, dst, edge):
 
 # What the two sides and the edge, each [E, FEATURES] ([E, 1] for the edge), may be made into.
 ANY: dict[str, Function] = {
-    "difference": lambda s, src, dst, edge: src - dst,
+    "difference": lambda s, src, dst, edge: (src - dst).abs(),
     "mlp": lambda s, src, dst, edge: s.lin(src - dst).relu() * edge,
     "cat": lambda s, src, dst, edge: torch.cat([src, dst], -1),
-    "sum_with_edge": lambda s, src, dst, edge: (src + edge).relu(),
-    "destination": lambda s, src, dst, edge: dst,
+    "sum_with_edge": lambda s, src, dst, edge: (src + edge).tanh(),
+    "destination": lambda s, src, dst, edge: dst.sin(),
     "numbers": lambda s, src, dst, edge: 1 - 2 * src / (1 + edge) ** 2,
     "vector": lambda s, src, dst, edge: (src - dst).square().sum(-1),
     "columns": lambda s, src, dst, edge: src[:, 1:4] * dst[..., :3],

@@ -47,7 +47,7 @@ FAMILY = {
         "adjacency": "_convert _longest_path _ranges",
         "features": "_concat",
         "graph": "_convertible _dgl _levels _networkx _pyg _save _structure _torch_sparse batch",
-        "message_passing": "_resolve _lazy _blocks _per_edge linear",
+        "message_passing": "_resolve _lazy _edge_rows _forms _fused _blocks _per_edge linear",
     }.items()
     for file in files.split()
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from gnnlib import Adjacency, Graph, MessagePassing
@@ -19,6 +20,12 @@ TRACED = {
     "attention": lambda s, src, dst, edge: s.softmax((src * dst).sum(-1, keepdim=True)) * src,
     "mlp": lambda s, src, dst, edge: s.lin(src - dst),
     "cat": lambda s, src, dst, edge: torch.cat([src, dst], -1),
+    "difference": lambda s, src, dst, edge: F.relu(src - dst) / 2,
+    "factors": lambda s, src, dst, edge: -src * edge * (1 - edge).sigmoid(),
+    "pair": lambda s, src, dst, edge: src * dst,
+    "gate": lambda s, src, dst, edge: (
+        F.leaky_relu((src * dst).sum(-1, keepdim=True) + edge, 0.2) * src
+    ),
     "sum_with_edge": lambda s, src, dst, edge: (src + edge).relu(),
     "softmax_of_gathered": lambda s, src, dst, edge: s.softmax(src + edge) * dst,
 }
@@ -58,7 +65,7 @@ def test_edges_come_in_the_users_order_and_numbers_as_a_column():
     def message(s, src, dst, edge):
         assert edge.shape == (len(edge), 1)
         seen.append(edge)
-        return edge + 0 * src
+        return (edge + 0 * src).sin()
 
     number = torch.arange(7.0)
     Written(message).propagate(graph, src=graph.x, edge=number)

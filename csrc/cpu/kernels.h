@@ -39,6 +39,21 @@ struct SpmmArgs {
   bool cached;  // x is small enough to stay in a core's cache: no prefetch
 };
 
+struct SpmmAddArgs {
+  Csr csr;
+  const void* x;     // [num_src, dim]; spmm_add_gate: or null
+  const void* y;     // null or [num_dst, dim]
+  const void* edge;  // null, [E, dim] or [E]
+  const void* grad;  // of the gradients: [num_dst, dim]; spmm_add_gate: or [num_src, dim]
+  void* out;         // [num_dst, dim]; spmm_add_edge: like edge
+  void* arg;         // [num_dst, dim], for max and min
+  int64_t dim;
+  double alpha;
+  Dtype dtype;
+  Reduce reduce;
+  bool edge_is_number, relu, grad_is_own;
+};
+
 struct ArgBackwardArgs {
   Csr csr;
   const void* weight;
@@ -122,13 +137,16 @@ struct DropoutArgs {
   bool wide;
 };
 
-// Each works on the rows [first, last), and writes to nothing outside them (arg_weight, sddmm and
-// the softmax: to the edges of these rows). gather: [first, last) of the index. scatter_add: only
-// edges whose index lies in [first, last). arg_backward: only the sources [first, last), of the
-// features [start, stop); room: as many values of the accumulation type.
+// Each works on the rows [first, last), and writes to nothing outside them (arg_weight,
+// spmm_add_edge, sddmm and the softmax: to the edges of these rows). gather: [first, last) of the
+// index. scatter_add: only edges whose index lies in [first, last). arg_backward: only the sources
+// [first, last), of the features [start, stop); room: as many values of the accumulation type.
 struct Kernels {
   const char* name;
   void (*spmm)(const SpmmArgs&, int64_t first, int64_t last);
+  void (*spmm_add)(const SpmmAddArgs&, int64_t first, int64_t last);
+  void (*spmm_add_gate)(const SpmmAddArgs&, int64_t first, int64_t last);
+  void (*spmm_add_edge)(const SpmmAddArgs&, int64_t first, int64_t last);
   void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last, int64_t start,
                        int64_t stop, void* room);
   void (*arg_weight)(const ArgWeightArgs&, int64_t first, int64_t last);

@@ -192,7 +192,7 @@ struct Spmm {
                      for (int v = 0; v < V; ++v) {
                        const int64_t at = v == V - 1 ? last : start + v * N;
                        Vector value = message<F, N>(k, j, factor, lanes[v], at);
-                       if constexpr (!__is_same(S, A)) value = rounded<N>(value);
+                       if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
                        auto better = Min ? value < best[v] : value > best[v];
                        auto new_nan = (value != value) & (best[v] == best[v]);
                        auto taken = better | new_nan;
@@ -207,14 +207,6 @@ struct Spmm {
         __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
       }
     }
-  }
-
-  // A message has the precision of its storage before it is compared, so that equal results tie.
-  template <int N>
-  GNNLIB_INLINE static Vec<A, N> rounded(Vec<A, N> value) {
-    S stored[N];
-    store_vec<S, N>(stored, value);
-    return load_vec<S, N>(stored);
   }
 
   // Code of its own where speed is asked for; elsewhere one code that asks.

@@ -128,6 +128,14 @@ GNNLIB_INLINE void store_one(S* to, Accumulate<S> value) {
   store_vec<S, 1>(to, Vec<Accumulate<S>, 1>{value});
 }
 
+// In the precision of its storage, in which what is compared has to tie.
+template <typename S, int N>
+GNNLIB_INLINE Vec<Accumulate<S>, N> rounded(Vec<Accumulate<S>, N> value) {
+  S stored[N];
+  store_vec<S, N>(stored, value);
+  return load_vec<S, N>(stored);
+}
+
 // The sum of the lanes, by halves: a fixed order, whatever the instruction set.
 template <typename T, int N>
 GNNLIB_INLINE T lane_sum(Vec<T, N> v) {

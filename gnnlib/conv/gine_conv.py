@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .. import ops
 from .._blocks import Run, in_blocks
 from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
@@ -20,8 +21,8 @@ class GINEConv(nn.Module):
     x'[i] = h((1 + ε) x[i] + Σ over j in N(i) of ReLU(x[j] + W e[ji] + b))
 
     where h is `nn`, ε is `eps`, W, b are `lin` and e[ji] is `edge_attr`; without `edge_dim` it is
-    e[ji] itself that is added. The neighbours' terms are computed in blocks of edges, and again for
-    the gradient: never all at once.
+    e[ji] itself that is added, in one pass over the edges. With it W e[ji] + b is computed in
+    blocks of edges, and again for the gradient: never all at once.
 
     Args:
         nn: any module from in_channels to out_channels features, such as a `torch.nn.Sequential`.
@@ -81,13 +82,20 @@ class GINEConv(nn.Module):
                 f"x_src and x_dst must have the same features, got x_src of shape"
                 f" {tuple(source.shape)} and x_dst of shape {tuple(target.shape)}"
             )
-        # The message belongs to `lin`, not to the layer: a BatchNorm in h is of no concern to it.
-        edge_map = nn.Identity() if self.lin is None else self.lin
-        run = Run(adj, ["src", "edge"], edge_map, _message, ("sum",))
-        out = in_blocks(run, [source, edge_attr], MessagePassing.block_bytes)
+        out = self._sum(adj, source, edge_attr)
         if target is not None:
             out = out + (1 + self.eps).to(target.dtype) * target
         return self.nn(out)
+
+    def _sum(self, adj: Adjacency, source: Tensor, edge_attr: Tensor) -> Tensor:
+        if self.lin is None and source.dtype == edge_attr.dtype:
+            where = {"eid": adj.eid, "transpose": adj.transpose}
+            return ops.spmm_add(adj.ptr, adj.col, source, edge=edge_attr, act="relu", **where)
+        # W e is E×F, so it is made in blocks. The message belongs to `lin`, not to the layer: a
+        # BatchNorm in h is of no concern to it.
+        edge_map = nn.Identity() if self.lin is None else self.lin
+        run = Run(adj, ["src", "edge"], edge_map, _message, ("sum",))
+        return in_blocks(run, [source, edge_attr], MessagePassing.block_bytes)
 
     def _checked(self, adj: Adjacency, source: Tensor, edge_attr: Tensor | None) -> Tensor:
         if edge_attr is None:

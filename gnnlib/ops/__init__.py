@@ -24,3 +24,4 @@ from .segment import segment_expand as segment_expand
 from .segment import segment_reduce as segment_reduce
 from .segment import segment_softmax as segment_softmax
 from .spmm import spmm as spmm
+from .spmm_add import spmm_add as spmm_add

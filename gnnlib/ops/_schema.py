@@ -47,6 +47,23 @@ SCHEMAS = {
         "(Tensor ptr, Tensor col, Tensor? eid, Tensor? weight, Tensor x,"
         " Tensor? row_scale, Tensor? col_scale) -> Tensor"
     ),
+    # spmm_add
+    "spmm_add": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor? edge, float alpha,"
+        " bool relu, str reduce) -> Tensor"
+    ),
+    "spmm_add_arg": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor edge, float alpha,"
+        " str reduce) -> (Tensor, Tensor)"
+    ),
+    "spmm_add_gate": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor? x, Tensor? y, Tensor? edge, float alpha,"
+        " Tensor grad, bool grad_is_own) -> Tensor"
+    ),
+    "spmm_add_edge": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? y, Tensor edge, float alpha,"
+        " Tensor grad) -> Tensor"
+    ),
     # sddmm
     "sddmm": "(Tensor ptr, Tensor col, Tensor? eid, Tensor? a, Tensor b, str op) -> Tensor",
     # segment

@@ -248,6 +248,97 @@ def propagate_horner(
     return h
 
 
+# spmm_add ----------------------------------------------------------------------------------------
+
+
+def _sums(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    x: Tensor | None,
+    y: Tensor | None,
+    edge: Tensor | None,
+    alpha: float,
+) -> Tensor:
+    """x[col] + y[row] + alpha · edge for each CSR position, in the accumulation dtype."""
+    rows = x if x is not None else y
+    assert rows is not None
+    total = rows.new_zeros((col.numel(),) + rows.shape[1:], dtype=accumulate_dtype(rows.dtype))
+    if y is not None:
+        total = total + y[_rows(ptr)]
+    if x is not None:
+        total = total + x[col.long()]
+    if edge is not None:
+        edge = edge[: col.numel()] if eid is None else edge[eid.long()]
+        total = total + alpha * edge.reshape(edge.shape + (1,) * (rows.dim() - edge.dim()))
+    return total
+
+
+def spmm_add(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    x: Tensor,
+    y: Tensor | None,
+    edge: Tensor | None,
+    alpha: float,
+    relu: bool,
+    reduce: str,
+) -> Tensor:
+    message = _sums(ptr, col, eid, x, y, edge, alpha)
+    message = message.relu() if relu else message
+    return spmm(ptr, None, None, None, message, reduce, None, None).to(x.dtype)
+
+
+def spmm_add_arg(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    x: Tensor,
+    edge: Tensor,
+    alpha: float,
+    reduce: str,
+) -> tuple[Tensor, Tensor]:
+    message = _sums(ptr, col, eid, x, None, edge, alpha).to(x.dtype)
+    return spmm_arg(ptr, None, None, None, message, reduce)
+
+
+def spmm_add_gate(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    x: Tensor | None,
+    y: Tensor | None,
+    edge: Tensor | None,
+    alpha: float,
+    grad: Tensor,
+    grad_is_own: bool,
+) -> Tensor:
+    closed = _sums(ptr, col, eid, x, y, edge, alpha) <= 0
+    rows = grad[_rows(ptr) if grad_is_own else col.long()].to(accumulate_dtype(grad.dtype))
+    message = torch.where(closed, 0, rows)
+    return spmm(ptr, None, None, None, message, "sum", None, None).to(grad.dtype)
+
+
+def spmm_add_edge(
+    ptr: Tensor,
+    col: Tensor,
+    eid: Tensor | None,
+    x: Tensor,
+    y: Tensor | None,
+    edge: Tensor,
+    alpha: float,
+    grad: Tensor,
+) -> Tensor:
+    closed = _sums(ptr, col, eid, x, y, edge, alpha) <= 0
+    rows = torch.where(closed, 0, alpha * grad[_rows(ptr)].to(accumulate_dtype(grad.dtype)))
+    if edge.dim() == 1:
+        rows = rows.flatten(1).sum(1)
+    out = torch.zeros_like(rows)
+    out[slice(None) if eid is None else eid.long()] = rows
+    return out.to(edge.dtype)
+
+
 # sddmm -------------------------------------------------------------------------------------------
 
 

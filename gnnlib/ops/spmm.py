@@ -235,7 +235,7 @@ class _SpmmArg(torch.autograd.Function):
         if ctx.needs_input_grad[4]:
             grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, ctx.num_src)
         if ctx.needs_input_grad[3]:
-            grad_weight = _arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim())
+            grad_weight = arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim())
         return None, None, None, grad_weight, grad_x, None
 
 
@@ -245,7 +245,7 @@ def _arg_to_x(ptr, col, eid, weight, grad, arg, num_src) -> Tensor:
     return _arg_backward(col, eid, weight, grad, arg, num_src)
 
 
-def _arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim) -> Tensor:
+def arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim) -> Tensor:
     shape = (col.shape[0],) + x.shape[1:weight_dim]
     if weight_dim == 1:
         grad, x, arg = grad.flatten(1), x.flatten(1), arg.flatten(1)
@@ -295,7 +295,7 @@ class _ArgToX(torch.autograd.Function):
         if ctx.needs_input_grad[4]:
             to_grad = _arg_select(ptr, col, eid, weight, grad_x, arg)
         if ctx.needs_input_grad[3]:
-            to_weight = _arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim())
+            to_weight = arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim())
         return None, None, None, to_weight, to_grad, None, None
 
 

@@ -181,7 +181,8 @@ def answers(
     torch.manual_seed(1)
     csr = random_csr(7, 9, 40, index)
     ptr, col, eid = csr[:3]
-    t_ptr, t_row, _ = csr.transpose
+    t_ptr, t_row, t_pos = csr.transpose
+    t_eid = csr.edge.to(index)[t_pos.long()]
     square = random_csr(9, 9, 40, index)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     row_scale, col_scale = values(7, dtype=wide), values(9, dtype=wide)
@@ -245,6 +246,25 @@ def answers(
             if len(shape) > 1:
                 out = op("propagate_horner")(*square[:3], None, x, *scales)
                 yield f"propagate_horner {label}", out
+            # The sums, with rows or numbers of the edges or without; the gate also turned round.
+            for edge in (None, edges, edges.flatten(1)[:, :1].sum(1)):
+                named = f"{label} {None if edge is None else edge.dim()}"
+                for relu, reduce in ((True, "sum"), (False, "mean")):
+                    out = op("spmm_add")(ptr, col, eid, x, grad, edge, -0.5, relu, reduce)
+                    yield f"spmm_add {relu} {reduce} {named}", out
+                gate = op("spmm_add_gate")
+                own = gate(ptr, col, eid, x, grad, edge, 2.0, grad, True)
+                yield f"spmm_add_gate own {named}", own
+                turned = gate(t_ptr, t_row, t_eid, None, x, edge, 2.0, grad, False)
+                yield f"spmm_add_gate turned {named}", turned
+                if edge is None:
+                    continue
+                for reduce in ("max", "min"):
+                    out, arg = op("spmm_add_arg")(ptr, col, eid, x, edge, 1.5, reduce)
+                    yield f"spmm_add_arg {reduce} {named}", out
+                    yield f"arg of spmm_add {reduce} {named}", arg
+                out = op("spmm_add_edge")(ptr, col, eid, x, grad, edge, -0.5, grad)
+                yield f"spmm_add_edge {named}", out
             yield f"sddmm dot {label}", op("sddmm")(ptr, col, eid, grad, x, "dot")
             for kind in ("add", "sub", "mul", "copy"):
                 a = None if kind == "copy" else grad.flatten(1)

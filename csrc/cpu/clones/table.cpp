@@ -15,6 +15,9 @@ namespace gnnlib::cpu::GNNLIB_CLONE {
 
 #define GNNLIB_KERNEL(name) std::remove_pointer_t<decltype(Kernels::name)> name
 GNNLIB_KERNEL(spmm);
+GNNLIB_KERNEL(spmm_add);
+GNNLIB_KERNEL(spmm_add_gate);
+GNNLIB_KERNEL(spmm_add_edge);
 GNNLIB_KERNEL(arg_backward);
 GNNLIB_KERNEL(arg_weight);
 GNNLIB_KERNEL(multi);
@@ -31,6 +34,9 @@ extern const Kernels table;
 const Kernels table = {
     GNNLIB_STRING(GNNLIB_CLONE),
     spmm,
+    spmm_add,
+    spmm_add_gate,
+    spmm_add_edge,
     arg_backward,
     arg_weight,
     multi,

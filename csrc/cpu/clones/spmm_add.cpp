@@ -1,0 +1,1 @@
+#include "../spmm_add.h"
