@@ -20,18 +20,24 @@ OPPOSITE = {"max": "min", "min": "max"}
 def fused(message: Any, adj: Adjacency, reduces: tuple[str, ...]) -> Tensor | None:
     """The reductions of a lazy expression, joined in the last dimension, or None if one of them is
     no operator's."""
-    together = len(reduces) > 1 or reduces == ("std",)
-    if together and isinstance(message, EdgeRows) and message.kind == "src" and message.ndim == 2:
-        if len(set(reduces)) == len(reduces) and set(reduces) <= set(MULTI):
-            return ops.spmm_multi(
-                adj.ptr, adj.col, message.tensor, reduces, transpose=adj.transpose
-            ).flatten(1)
+    if _share_a_pass(message, reduces):
+        return ops.spmm_multi(
+            adj.ptr, adj.col, message.tensor, reduces, transpose=adj.transpose
+        ).flatten(1)
     results = []
     for reduce in reduces:
         results.append(_fused(message, adj, reduce))
         if results[-1] is None:
             return None
     return join(results)
+
+
+def _share_a_pass(message: Any, reduces: tuple[str, ...]) -> bool:
+    if not isinstance(message, EdgeRows) or message.kind != "src" or message.ndim != 2:
+        return False
+    if len(set(reduces)) < len(reduces) or not set(reduces) <= set(MULTI):
+        return False
+    return len(reduces) > 1 or reduces == ("std",)
 
 
 def _fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
