@@ -1,0 +1,35 @@
+"""The operators, over all graphs."""
+
+from collections.abc import Iterator
+
+from benchmarks import graphs, suite
+from benchmarks.cases import Case, Settings
+from benchmarks.layers.cases import attention
+from benchmarks.ops import bf16, scatter, sddmm, segment, spmm
+from benchmarks.peers import Structures
+
+HUGE = 5_000_000  # edges, from which on one width must do
+
+
+def run(settings: Settings) -> None:
+    def widths(s: Structures) -> tuple[int, ...]:
+        return (64,) if settings.quick or s.edges.num_edges > HUGE else (16, 64, 128)
+
+    def all_families(s: Structures) -> Iterator[Case]:
+        for family in (spmm, sddmm, segment, bf16):
+            yield from family.cases(s, widths(s))
+        if s.edges.num_edges <= HUGE:
+            yield from attention(s)
+
+    names = settings.graphs or (graphs.QUICK if settings.quick else graphs.ALL)
+    rows = suite.collect(suite.read(names), [all_families], settings)
+    suite.write("ops", "Operators, fp32, CPU", settings, rows)
+
+
+def run_scatter(settings: Settings) -> None:
+    """The same reducers on an unsorted index."""
+    names = tuple(settings.graphs) if settings.graphs else None
+    widths = (64,) if settings.quick else scatter.WIDTHS
+    problems = scatter.graphs(settings.quick, names)
+    rows = suite.collect(problems, [lambda s: scatter.cases(s, widths)], settings)
+    suite.write("scatter", "scatter on an unsorted index, fp32, CPU", settings, rows)
