@@ -1,6 +1,6 @@
 """What this machine can do: bytes per second of a large copy, and of gathering a graph's rows."""
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -11,7 +11,7 @@ COPIED = 2**27  # bytes, beyond any cache
 GATHERED = 2**28  # bytes of gathered rows at most; a large graph gives its first edges
 
 
-@lru_cache(maxsize=None)
+@cache
 def copy() -> float:
     """Read and written bytes per second of a torch copy."""
     source = torch.rand(COPIED // 4)

@@ -8,7 +8,7 @@ import importlib
 import importlib.metadata
 import os
 import warnings
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class MissingPeer(Exception):
     """A library is not installed: its side is left out of a case."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(library: str) -> Any:
     """The module of one of LIBRARIES.
 

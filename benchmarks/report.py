@@ -87,8 +87,9 @@ def write(
     parts = [f"# {title}", f"`{command}`", described]
     parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
     for heading, shown in ({"": rows} if tables is None else tables).items():
-        parts += [f"## {heading}"] if heading else []
-        parts += [table(shown)] if shown else []
+        parts += ([f"## {heading}"] if heading and shown else []) + (
+            [table(shown)] if shown else []
+        )
     text = "\n\n".join(parts) + "\n"
     (folder / f"{name}.md").write_text(text)
     record = {"title": title, "command": command, "stamp": facts, "notes": notes, "rows": rows}

@@ -70,8 +70,8 @@ def pyg_max_layer() -> nn.Module:
     return MaxLayer()
 
 
-def prepared(name: str, side: str, s: Structures) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    """The layer and its call.
+def prepared(name: str, side: str, s: Structures) -> Callable[[Tensor], Tensor]:
+    """The call of the layer.
 
     Raises:
         MissingPeer: the side's library is missing, or it has no such layer.
@@ -80,22 +80,22 @@ def prepared(name: str, side: str, s: Structures) -> tuple[nn.Module, Callable[[
         if side not in (OURS, "PyG"):
             raise MissingPeer(f"{side} has no {name}")
         module = our_max_layer() if side == OURS else pyg_max_layer()
-        return module, lambda x: module(x, s.edge_index)
+        return lambda x: module(x, s.edge_index)
     layer = LAYERS[name]
     ours = layer.ours()
     if side == OURS:
-        return ours, lambda x: ours(x, s.adj)
+        return lambda x: ours(x, s.adj)
     if side == "DGL":
         if layer.dgl is None:
             raise MissingPeer(f"DGL has no {name}")
         graph, module = s.dgl_with_loops if layer.loops else s.dgl, layer.dgl(ours)
-        return module, lambda x: module(graph, x)
+        return lambda x: module(graph, x)
     if side != "PyG" and not layer.fused:
         raise MissingPeer(f"PyG gathers in {name}, whatever the edges come in")
     structure = s.edge_index if side == "PyG" else s.sparse_tensor
     module = layer.pyg()
     module.load_state_dict(ours.state_dict())
-    return module, lambda x: module(x, structure)
+    return lambda x: module(x, structure)
 
 
 def peak_mib() -> float:
@@ -115,7 +115,7 @@ def measure(name: str, side: str, num_nodes: int, num_edges: int) -> dict[str, A
     torch.manual_seed(0)
     s = Structures(Edges("uniform", uniform(num_nodes, num_edges), num_nodes).symmetric())
     try:
-        module, call = prepared(name, side, s)
+        call = prepared(name, side, s)
     except MissingPeer as error:
         return {"missing": str(error)}
     s.adj.with_loops().transpose()  # belongs to the structure, as do DGL's loops
@@ -174,7 +174,7 @@ def run(settings: Settings) -> None:
         {"layer": row["case"]}
         | {f"{side}, MiB": _whole(row["MiB"].get(side)) for side in sides}
         | {f"× {side}": ratio for side, ratio in gates.ratios(row).items()}
-        | {side: why for side, why in row["failed"].items()}
+        | row["failed"]
         for row in rows
     ]
     edges = f"{num_edges / 1e6:g} M edges"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers import part
 from gnnlib import conv
+from gnnlib.linear import Linear
 
 WIDTH = 64
 HEADS = 8
@@ -53,7 +54,19 @@ def dgl_sage(ours: Any) -> nn.Module:
 
 
 def dgl_gin(ours: Any) -> nn.Module:
-    return part("DGL", "nn.GINConv")(copy.deepcopy(ours.nn), "sum")
+    return part("DGL", "nn.GINConv")(plain(ours.nn), "sum")
+
+
+def plain(network: Any) -> nn.Module:
+    """A copy of a GIN's network with torch's own Linear."""
+    copies = []
+    for module in network:
+        if isinstance(module, Linear):
+            values = module.state_dict()
+            module = nn.Linear(module.in_features, module.out_features)
+            module.load_state_dict(values)
+        copies.append(copy.deepcopy(module))
+    return nn.Sequential(*copies)
 
 
 class HeadsSideBySide(nn.Module):
@@ -118,10 +131,12 @@ def mlp() -> nn.Module:
 
 def _same(name: str, dgl, loops: bool, *args: Any, fused=True, pyg_only=None, **options: Any):
     """A layer that gnnlib and PyG call by the same name, with the same arguments."""
+    kind = name.partition(" ")[0]
+    theirs = {**options, **(pyg_only or {})}
     return Layer(
         name,
-        lambda: getattr(conv, name.split()[0])(*args, **options),
-        lambda: part("PyG", f"nn.{name.split()[0]}")(*args, **options, **(pyg_only or {})),
+        lambda: getattr(conv, kind)(*args, **options),
+        lambda: part("PyG", f"nn.{kind}")(*args, **theirs),
         dgl,
         loops,
         fused,

@@ -11,14 +11,17 @@ from gnnlib import ops
 
 
 def cases(s: Structures, features: tuple[int, ...]) -> Iterator[Case]:
-    adj = s.adj
     for width in (width for width in features if width >= 64):
         for reduce in ("sum", "max"):
-            # Equal values, so that the storage is all that differs.
-            half = torch.randn(s.num_nodes, width).bfloat16()
-            call = partial(ops.spmm, adj.ptr, adj.col, reduce=reduce)
-            given = {
-                "gnnlib": lambda call=call, x=half: partial(call, x=x),
-                "gnnlib, fp32": lambda call=call, x=half.float(): partial(call, x=x),
-            }
-            yield Case(f"bf16 {reduce}", f"F={width}", FORWARD, given, rtol=2e-2)
+            yield case(s, width, reduce)
+
+
+def case(s: Structures, width: int, reduce: str) -> Case:
+    call = partial(ops.spmm, s.adj.ptr, s.adj.col, reduce=reduce)
+    half = torch.randn(s.num_nodes, width).bfloat16()
+    single = half.float()  # equal values: the storage is all that differs
+    sides = {
+        "gnnlib": lambda: partial(call, x=half),
+        "gnnlib, fp32": lambda: partial(call, x=single),
+    }
+    return Case(f"bf16 {reduce}", f"F={width}", FORWARD, sides, rtol=2e-2)
