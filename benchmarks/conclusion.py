@@ -34,7 +34,9 @@ def text(records: dict[str, dict[str, Any]]) -> str:
 
 
 def section(name: str, record: dict[str, Any]) -> str:
-    facts = ", ".join(f"{fact} {record['stamp'][fact]}" for fact in FACTS if fact in record["stamp"])
+    facts = ", ".join(
+        f"{fact} {record['stamp'][fact]}" for fact in FACTS if fact in record["stamp"]
+    )
     source = f"[{name}.md](results/{name}.md), `{record['command']}`, {facts}."
     parts = [f"### {record['title']}", source]
     if name in SUITES:
