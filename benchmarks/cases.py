@@ -58,7 +58,7 @@ class Settings:
     @property
     def seconds(self) -> float:
         """For how long a case goes on with further rounds, once it has had its least number."""
-        return (0.1 if self.quick else 1.0) if self.rounds >= 7 else 0.0
+        return (0.1 if self.quick else 0.5) if self.rounds >= 7 else 0.0
 
     def wants(self, name: str) -> bool:
         return self.only.lower() in name.lower()

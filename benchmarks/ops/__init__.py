@@ -8,21 +8,23 @@ from benchmarks.layers.cases import attention
 from benchmarks.ops import bf16, scatter, sddmm, segment, spmm
 from benchmarks.peers import Structures
 
-HUGE = 5_000_000  # edges, from which on one width must do
+HUGE = 5_000_000  # edges, from which on one width and the main cases must do
+LARGE_IN_QUICK = 1_000_000
 
 
 def run(settings: Settings) -> None:
-    def widths(s: Structures) -> tuple[int, ...]:
-        return (64,) if settings.quick or s.edges.num_edges > HUGE else (16, 64, 128)
-
-    def all_families(s: Structures) -> Iterator[Case]:
-        for family in (spmm, sddmm, segment, bf16):
-            yield from family.cases(s, widths(s))
-        if s.edges.num_edges <= HUGE:
+    def families(s: Structures) -> Iterator[Case]:
+        brief = s.edges.num_edges > (LARGE_IN_QUICK if settings.quick else HUGE)
+        widths = (64,) if settings.quick or brief else (16, 64, 128)
+        yield from spmm.cases(s, widths, brief)
+        yield from sddmm.cases(s, widths)
+        yield from segment.cases(s, widths, brief)
+        yield from bf16.cases(s, widths)
+        if not brief:
             yield from attention(s)
 
     names = settings.graphs or (graphs.QUICK if settings.quick else graphs.ALL)
-    rows = suite.collect(suite.read(names), [all_families], settings)
+    rows = suite.collect(suite.read(names), [families], settings)
     suite.write("ops", "Operators, fp32, CPU", settings, rows)
 
 

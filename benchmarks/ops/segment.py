@@ -10,13 +10,14 @@ from benchmarks.peers import Structures, part, room_for
 from gnnlib import ops
 
 
-def cases(s: Structures, features: tuple[int, ...]) -> Iterator[Case]:
+def cases(s: Structures, features: tuple[int, ...], brief: bool = False) -> Iterator[Case]:
     for width in features:
         if 4 * s.edges.num_edges * width <= 2**31:  # bytes of the operand, which exists once
             yield segment_sum(s, width)
     for heads in (1, 8):
         yield edge_softmax(s, heads, FORWARD)
-        yield edge_softmax(s, heads, BOTH)
+        if not brief:
+            yield edge_softmax(s, heads, BOTH)
 
 
 def segment_sum(s: Structures, width: int) -> Case:

@@ -85,15 +85,17 @@ def doubled(one: Traffic) -> Traffic:
     return Traffic(2 * one.compulsory, 2 * one.gathered, one.features)
 
 
-def cases(s: Structures, features: tuple[int, ...]) -> Iterator[Case]:
+def cases(s: Structures, features: tuple[int, ...], brief: bool = False) -> Iterator[Case]:
+    """All reducers and orders at 64 features, the main ones at other widths, or where `brief`."""
     weight = torch.rand(s.edges.num_edges)
     for width in features:
         x = tie_free(s.num_nodes, width)
         size = f"F={width}"
         plain = traffic(s, width)
-        for reduce in ("sum", "mean", "max", "min") if width == 64 else ("sum", "max"):
+        main = brief or width != 64
+        for reduce in ("sum", "max") if main else ("sum", "mean", "max", "min"):
             yield Case(reduce, size, FORWARD, sides(s, x, reduce), plain)
-        orders = {"user": False, "CSR": True} if width == 64 else {"user": False}
+        orders = {"user": False} if main else {"user": False, "CSR": True}
         for order, csr_order in orders.items():
             moved = traffic(s, width, weighted=True, eid=not csr_order and s.adj.eid is not None)
             given = sides(s, x, "sum", weight, csr_order)
@@ -102,7 +104,7 @@ def cases(s: Structures, features: tuple[int, ...]) -> Iterator[Case]:
             continue
         x = x.clone().requires_grad_()
         cotangent = torch.randn(s.num_nodes, width)
-        for reduce in ("sum", "mean", "max") if width == 64 else ("sum", "max"):
+        for reduce in ("sum",) if brief else ("sum", "max") if main else ("sum", "mean", "max"):
             steps = {
                 side: both(prepare, [x], cotangent) for side, prepare in sides(s, x, reduce).items()
             }
