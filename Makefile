@@ -82,7 +82,7 @@ format: $(VENV)/.with-dev  ## put Python and C++ into the formats that lint asks
 		| xargs $(RUN)/clang-format -i
 
 bench: $(VENV)/.with-bench  ## the benchmarks against other libraries
-	$(RUN)/python -m benchmarks
+	$(RUN)/gnnlib bench all
 
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(RUN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

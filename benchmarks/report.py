@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import torch
 
 from gnnlib import __version__, _extension
 
-RESULTS = Path(__file__).parent / "results"
+folder = Path(__file__).parent / "results"
+PEERS = ("torch_geometric", "dgl", "torch_scatter", "torch_sparse", "torchdeq")
+Rows = Sequence[Mapping[str, object]]
+
+
+def write_to(path: Path) -> None:
+    """Results go to this folder from now on."""
+    global folder
+    folder = path
 
 
 def stamp() -> dict[str, object]:
@@ -26,8 +35,7 @@ def stamp() -> dict[str, object]:
         "python": platform.python_version(),
         "gnnlib": __version__,
         "torch": torch.__version__,
-        "torch_geometric": _version("torch_geometric"),
-        "torchdeq": _version("torchdeq"),
+        **{package: _version(package) for package in PEERS},
     }
 
 
@@ -46,11 +54,11 @@ def _cpu_name() -> str:
     return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """A Markdown table with the columns of the first row."""
-    columns = list(rows[0])
+def table(rows: Rows) -> str:
+    """A Markdown table with the columns of all rows."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [columns, ["---"] * len(columns)]
-    lines += [[_cell(row[column]) for column in columns] for row in rows]
+    lines += [[_cell(row.get(column, "")) for column in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -58,13 +66,34 @@ def _cell(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def write(name: str, title: str, command: str, rows: list[dict[str, object]]) -> None:
-    """Print the table, and keep it under results/ as NAME.md and NAME.json."""
+def write(
+    name: str,
+    title: str,
+    command: str,
+    rows: Rows,
+    tables: Mapping[str, Rows] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Keep the rows as NAME.json and NAME.md, and print the latter.
+
+    Args:
+        rows: what was measured.
+        tables: what to show in place of the rows, by heading.
+        notes: lines below the stamp.
+    """
     facts = stamp()
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     described = ", ".join(f"{key} {value}" for key, value in facts.items())
-    text = f"# {title}\n\n`{command}`\n\n{described}\n\n{table(rows)}\n"
-    (RESULTS / f"{name}.md").write_text(text)
-    record = {"title": title, "command": command, "stamp": facts, "rows": rows}
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    parts = [f"# {title}", f"`{command}`", described]
+    parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
+    for heading, shown in ({"": rows} if tables is None else tables).items():
+        parts += ([f"## {heading}"] if heading and shown else []) + (
+            [table(shown)] if shown else []
+        )
+    text = "\n\n".join(parts) + "\n"
+    (folder / f"{name}.md").write_text(text)
+    record = {"title": title, "command": command, "stamp": facts, "notes": notes, "rows": rows}
+    if tables is not None:
+        record["tables"] = tables
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     print(text)

@@ -10,21 +10,34 @@ from collections.abc import Callable, Mapping
 
 
 def interleave(
-    sides: Mapping[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int = 15,
+    warm_up: int = 2,
+    seconds: float = 0.0,
+    most: int = 101,
 ) -> dict[str, float]:
-    """The median seconds of a call of each side, over `rounds` rounds that call every side once.
+    """The median seconds of a call of each side, over rounds that call every side once.
 
     The order within a round is reversed every time, so that no side always follows the same one.
+
+    Args:
+        sides: name → call.
+        rounds: how many rounds there are at least.
+        warm_up: calls of each side before the first round.
+        seconds: further rounds begin as long as all of them have taken less than this,
+        most: and there are fewer than this.
     """
     for call in sides.values():
         for _ in range(warm_up):
             call()
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    taken: dict[str, list[float]] = {name: [] for name in sides}
     order = list(sides)
-    for _ in range(rounds):
+    done, begin = 0, time.perf_counter()
+    while done < rounds or (done < most and time.perf_counter() - begin < seconds):
         for name in order:
             start = time.perf_counter()
             sides[name]()
-            seconds[name].append(time.perf_counter() - start)
+            taken[name].append(time.perf_counter() - start)
         order.reverse()
-    return {name: statistics.median(times) for name, times in seconds.items()}
+        done += 1
+    return {name: statistics.median(times) for name, times in taken.items()}

@@ -1,129 +1,111 @@
-"""spmm against torch.sparse CSR and PyG's gather and scatter, forward and backward.
+"""spmm: sums, means, maxima and minima over neighbours, and what other libraries have for them."""
 
-python -m benchmarks.ops.spmm
-"""
-
-import warnings
+import operator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.graphs import cora, power_law, uniform
-from benchmarks.report import write
-from benchmarks.timing import interleave
-from gnnlib import Adjacency, ops
+from benchmarks.cases import BOTH, FORWARD, Case, Prepare, Traffic, both, tie_free
+from benchmarks.peers import Structures, load, part, room_for
+from gnnlib import ops
 
-ROUNDS = 9
+TORCH_REDUCE = {"sum": "sum", "mean": "mean", "max": "amax", "min": "amin"}
 
 
-def gather_scatter(x: Tensor, edge_index: Tensor, weight: Tensor | None, reduce: str) -> Tensor:
+def gather_scatter(library: str, s: Structures, x: Tensor, weight: Tensor | None, reduce: str):
     """What PyG does without torch-sparse: gather, weight, scatter."""
-    from torch_geometric.utils import scatter
+    room_for(3 * s.edges.num_edges * x.shape[1] * x.element_size())
+    scatter = part(library, {"PyG": "utils.scatter", "torch-scatter": "scatter"}[library])
+    source, target = s.edge_index
+    column = None if weight is None else weight.unsqueeze(-1)
 
-    message = x.index_select(0, edge_index[0])
+    def call() -> Tensor:
+        message = x.index_select(0, source)
+        if column is not None:
+            message = message * column
+        return scatter(message, target, dim=0, dim_size=s.num_nodes, reduce=reduce)
+
+    return call
+
+
+def sparse_tensor(s: Structures, x: Tensor, weight: Tensor | None, reduce: str):
+    matrix = s.sparse_tensor
     if weight is not None:
-        message = message * weight.unsqueeze(-1)
-    return scatter(message, edge_index[1], dim=0, dim_size=x.shape[0], reduce=reduce)
+        matrix = matrix.set_value(s.in_csr_order(weight), layout="csr")
+    return partial(load("torch-sparse").matmul, matrix, x, reduce=reduce)
 
 
-def torch_csr(adj: Adjacency, weight: Tensor) -> Tensor:
-    """Aᵀ as torch holds it: [num_dst, num_src], rows by destination."""
-    values = weight if adj.eid is None else weight[adj.eid.long()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "sparse CSR tensor support is in beta state"
-        return torch.sparse_csr_tensor(adj.ptr, adj.col, values, (adj.num_dst, adj.num_src))
+def sides(
+    s: Structures, x: Tensor, reduce: str, weight: Tensor | None = None, csr_order: bool = False
+) -> Mapping[str, Prepare]:
+    """Everyone gets the weights in the order that it likes best, but for gnnlib: it is given those
+    of `csr_order`, or, harder, in the user's order."""
+    adj = s.adj
+    in_csr = None if weight is None else s.in_csr_order(weight)
+    ours, eid = (in_csr, None) if csr_order else (weight, adj.eid)
 
+    def torch_csr() -> Tensor:
+        return s.torch_csr(torch.ones(adj.num_edges) if in_csr is None else in_csr)
 
-def check(ours: Tensor, theirs: Tensor) -> None:
-    # Sums of thousands of terms, in another order: the error grows with the largest of them.
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+    def dgl():
+        if weight is None:
+            return partial(part("DGL", f"ops.copy_u_{reduce}"), s.dgl, x)
+        return partial(part("DGL", f"ops.u_mul_e_{reduce}"), s.dgl, x, weight.unsqueeze(-1))
 
-
-def forward_row(name: str, edge_index: Tensor, num_nodes: int, num_features: int, weighted: bool):
-    adj = Adjacency.from_edge_index(edge_index, num_nodes)
-    x = torch.randn(num_nodes, num_features)
-    weight = torch.rand(adj.num_edges)
-    matrix = torch_csr(adj, weight if weighted else torch.ones_like(weight))
-    w = weight if weighted else None
-    sides = {
-        "gnnlib": lambda: ops.spmm(adj.ptr, adj.col, x, w, eid=adj.eid),
-        "torch.sparse": lambda: matrix @ x,
-        "PyG": lambda: gather_scatter(x, edge_index, w, "sum"),
-    }
-    results = {side: call() for side, call in sides.items()}
-    check(results["gnnlib"], results["torch.sparse"])
-    check(results["gnnlib"], results["PyG"])
-    seconds = interleave(sides, rounds=ROUNDS)
-    gathered = adj.num_edges * num_features * 4
-    return {
-        "graph": name,
-        "nodes": num_nodes,
-        "edges": adj.num_edges,
-        "F": num_features,
-        "case": "weighted sum" if weighted else "sum",
-        "gnnlib ms": seconds["gnnlib"] * 1e3,
-        "gathered GB/s": gathered / seconds["gnnlib"] / 1e9,
-        "× torch.sparse": seconds["torch.sparse"] / seconds["gnnlib"],
-        "× PyG": seconds["PyG"] / seconds["gnnlib"],
-    }
-
-
-def backward_row(name: str, edge_index: Tensor, num_nodes: int, num_features: int, reduce: str):
-    adj = Adjacency.from_edge_index(edge_index, num_nodes)
-    adj.transpose()
-    # No two values of a column are equal, and none is 0, with which scatter_reduce starts:
-    # libraries differ in who gets the gradient of a tie.
-    ranks = torch.rand(num_nodes, num_features).argsort(0)
-    x = ((ranks + 0.25) / num_nodes - 0.5).requires_grad_()
-    grad = torch.randn(num_nodes, num_features)
-    matrix = torch_csr(adj, torch.ones(adj.num_edges))
-
-    def step(forward) -> Tensor:
-        return torch.autograd.grad(forward(), x, grad)[0]
-
-    sides = {
-        "gnnlib": lambda: step(
-            lambda: ops.spmm(adj.ptr, adj.col, x, reduce=reduce, transpose=adj.transpose)
+    found: dict[str, Prepare] = {
+        "gnnlib": lambda: partial(
+            ops.spmm, adj.ptr, adj.col, x, ours, eid=eid, reduce=reduce, transpose=adj.transpose
         ),
-        "PyG": lambda: step(lambda: gather_scatter(x, edge_index, None, reduce)),
+        "PyG": lambda: gather_scatter("PyG", s, x, weight, reduce),
+        "DGL": dgl,
+        "torch-scatter": lambda: gather_scatter("torch-scatter", s, x, weight, reduce),
+        "torch-sparse": lambda: sparse_tensor(s, x, weight, reduce),
     }
     if reduce == "sum":
-        sides["torch.sparse"] = lambda: step(lambda: matrix @ x)
-    results = {side: call() for side, call in sides.items()}
-    for side in set(sides) - {"gnnlib"}:
-        check(results["gnnlib"], results[side])
-    seconds = interleave(sides, rounds=ROUNDS)
-    peer = seconds.get("torch.sparse")
-    return {
-        "graph": name,
-        "nodes": num_nodes,
-        "edges": adj.num_edges,
-        "F": num_features,
-        "case": f"{reduce} + gradient",
-        "gnnlib ms": seconds["gnnlib"] * 1e3,
-        "gathered GB/s": "",
-        "× torch.sparse": peer / seconds["gnnlib"] if peer else "",
-        "× PyG": seconds["PyG"] / seconds["gnnlib"],
-    }
+        found["torch.sparse"] = lambda: partial(operator.matmul, torch_csr(), x)
+    if not x.requires_grad:
+        found["torch.sparse, reduce"] = lambda: partial(
+            torch.sparse.mm, torch_csr(), x, TORCH_REDUCE[reduce]
+        )
+    return found
 
 
-def main() -> None:
-    torch.manual_seed(0)
-    graphs = {
-        "Cora": (cora().edge_index, 2708),
-        "power law": (power_law(131_072, 2_400_000), 131_072),
-        "uniform": (uniform(131_072, 2_400_000), 131_072),
-    }
-    rows = []
-    for name, (edge_index, num_nodes) in graphs.items():
-        for num_features in (16, 64, 128):
-            rows += [
-                forward_row(name, edge_index, num_nodes, num_features, weighted)
-                for weighted in (False, True)
-            ]
-        rows += [backward_row(name, edge_index, num_nodes, 64, reduce) for reduce in ("sum", "max")]
-    write("spmm", "spmm, fp32, CPU", "python -m benchmarks.ops.spmm", rows)
+def traffic(s: Structures, num_features: int, *, weighted: bool = False, eid: bool = False):
+    x = 4 * s.num_nodes * num_features
+    per_edge = s.adj.col.element_size() * (2 if eid else 1) + (4 if weighted else 0)
+    structure = per_edge * s.edges.num_edges
+    gathered = 4 * s.edges.num_edges * num_features
+    return Traffic(2 * x + structure, gathered + x + structure, num_features)
 
 
-if __name__ == "__main__":
-    main()
+def doubled(one: Traffic) -> Traffic:
+    """The backward pass of a sum is another one, on the transpose."""
+    return Traffic(2 * one.compulsory, 2 * one.gathered, one.features)
+
+
+def cases(s: Structures, features: tuple[int, ...], brief: bool = False) -> Iterator[Case]:
+    """All reducers and orders at 64 features, the main ones at other widths, or where `brief`."""
+    weight = torch.rand(s.edges.num_edges)
+    for width in features:
+        x = tie_free(s.num_nodes, width)
+        size = f"F={width}"
+        plain = traffic(s, width)
+        main = brief or width != 64
+        for reduce in ("sum", "max") if main else ("sum", "mean", "max", "min"):
+            yield Case(reduce, size, FORWARD, sides(s, x, reduce), plain)
+        orders = {"user": False} if main else {"user": False, "CSR": True}
+        for order, csr_order in orders.items():
+            moved = traffic(s, width, weighted=True, eid=not csr_order and s.adj.eid is not None)
+            given = sides(s, x, "sum", weight, csr_order)
+            yield Case(f"weighted sum, {order} order", size, FORWARD, given, moved)
+        if width != 64 and s.edges.num_edges > 1_000_000:
+            continue
+        x = x.clone().requires_grad_()
+        cotangent = torch.randn(s.num_nodes, width)
+        for reduce in ("sum",) if brief else ("sum", "max") if main else ("sum", "mean", "max"):
+            steps = {
+                side: both(prepare, [x], cotangent) for side, prepare in sides(s, x, reduce).items()
+            }
+            yield Case(reduce, size, BOTH, steps, doubled(plain) if reduce == "sum" else None)

@@ -9,6 +9,7 @@ import sys
 import click
 
 from ._program import Program
+from .bench import bench
 from .completion import completion
 from .datasets import datasets
 from .info import info
@@ -34,5 +35,5 @@ def main(traceback: bool) -> None:
             stream.reconfigure(errors="replace")  # a terminal without ± still gets its result
 
 
-for command in (train, predict, plot, datasets, info, completion):
+for command in (train, predict, plot, datasets, bench, info, completion):
     main.add_command(command)
