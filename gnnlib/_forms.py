@@ -236,7 +236,7 @@ def _in_place(function: Any, kwargs: dict[str, Any]) -> bool:
 
 
 def _is_factor(factor: EdgeRows, rows: EdgeRows) -> bool:
-    """One factor an edge, [E, 1] or [E, 1, 1], one an edge and head, [E, H, 1], or one a feature."""
+    """One factor an edge, [E, 1] or [E, 1, 1], one a head, [E, H, 1], or one a feature."""
     if factor.kind not in ("edge", "value") or factor.ndim != rows.ndim:
         return False
     if factor.dtype != rows.dtype and not _mixes(factor, rows):

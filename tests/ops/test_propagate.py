@@ -91,7 +91,7 @@ def test_vmap_gives_what_a_loop_gives():
 
 def test_steps_compile_into_one_graph():
     def f(ptr, col, t_ptr, t_row, t_pos, x):
-        back = {"transpose": (t_ptr, t_row, t_pos)}
+        back: dict = {"transpose": (t_ptr, t_row, t_pos)}
         powers = ops.propagate_powers(ptr, col, x, 2, **back)
         out = ops.propagate_horner(ptr, col, powers, **back)
         return ops.propagate(ptr, col, out, 3, alpha=0.1, **back)
