@@ -11,6 +11,8 @@
 #define GNNLIB_TILE 4
 #endif
 
+#include "attention.h"
+#include "attention_backward.h"
 #include "dropout.h"
 #include "scatter.h"
 #include "sddmm.h"
@@ -31,6 +33,11 @@ const Kernels table = {
     sddmm,
     softmax,
     softmax_backward,
+    attention,
+    attention_pack,
+    attention_gat_sources,
+    attention_destinations,
+    attention_sources,
     expand,
     gather,
     scatter_add,
