@@ -1,9 +1,9 @@
 // Attention over the edges of each destination: scores, softmax and weighted sum in one pass.
 //
 // A row goes by in blocks of edges, whose scores [edges, heads] and source rows stay in the
-// first-level cache. The largest score so far and the sum of the exponentials are carried from block
-// to block; where a block has a larger score, what was summed before it is scaled down. So a row of
-// any length is gathered once and needs no memory of its length.
+// first-level cache. The largest score so far and the sum of the exponentials are carried from
+// block to block; where a block has a larger score, what was summed before it is scaled down. So a
+// row of any length is gathered once and needs no memory of its length.
 #pragma once
 
 #include "attention_pass.h"
@@ -85,8 +85,8 @@ GNNLIB_INLINE void exp_all(float* x, int64_t n) {
 }
 GNNLIB_INLINE void exp_all(double* x, int64_t n) { exp_in_place(x, n); }
 
-// The softmax of a row, carried from block to block. Vectors of heads overlap where heads do not fill
-// them, so nothing is read from where it is written: `top` and `total` have two places each.
+// The softmax of a row, carried from block to block. Vectors of heads overlap where heads do not
+// fill them, so nothing is read from where it is written: `top` and `total` have two places each.
 template <typename A>
 struct Softmax {
   int64_t heads;
@@ -128,8 +128,8 @@ struct Softmax {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
         Vec<A, N> sum = {};
-        if (!first) sum = load<A, N>(total_before + h) * load<A, N>(shrink + h);
         for (int64_t b = 0; b < n; ++b) sum += load<A, N>(to + b * heads + h);
+        if (!first) sum += load<A, N>(total_before + h) * load<A, N>(shrink + h);
         store<A, N>(total + h, sum);
       }
     });
@@ -189,8 +189,8 @@ void attention_rows(const AttentionArgs& args, int64_t first, int64_t end) {
       };
       auto finish = [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto& spread)
                         __attribute__((always_inline)) {
-        store_vec<S, N>(out + i * stride + f, sum * spread(normal));
-      };
+                          store_vec<S, N>(out + i * stride + f, sum * spread(normal));
+                        };
       pass.sum_block(n, opens, closes, shrink, kept.data, term, finish);
     }
   }

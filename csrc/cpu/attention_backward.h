@@ -1,10 +1,11 @@
 // The gradients of attention. With p the softmax, m the mask of dropout and g the gradient of out:
 //
-//   d(score) = p · (m · Σ_d g[i] · value[j] − Σ_d g[i] · out[i]),   d(value[j]) = Σ over i of m p g[i]
+//   d(score) = p · (m · Σ_d g[i] · value[j] − Σ_d g[i] · out[i]),   d(value[j]) = Σ over i of m p
+//   g[i]
 //
-// p comes from the scores and the logarithm of their sum, which the forward pass leaves behind. What
-// belongs to a source is summed over the transpose, what belongs to a destination over the CSR, so
-// every sum has one owner; between the two passes go arrays [E, heads].
+// p comes from the scores and the logarithm of their sum, which the forward pass leaves behind.
+// What belongs to a source is summed over the transpose, what belongs to a destination over the
+// CSR, so every sum has one owner; between the two passes go arrays [E, heads].
 #pragma once
 
 #include "attention.h"
@@ -89,14 +90,16 @@ struct GatSources {
     for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
-        Vec<A, N> total = opens ? Vec<A, N>{} : load<A, N>(sum_before + h);
+        Vec<A, N> total = {};
         for (int64_t b = 0; b < n; ++b) {
-          Vec<A, N> d = load<A, N>(product.data + b * heads + h) - load<A, N>(of(b) + 2 * heads + h);
+          Vec<A, N> d =
+              load<A, N>(product.data + b * heads + h) - load<A, N>(of(b) + 2 * heads + h);
           d *= load<A, N>(p.data + b * heads + h);
           d = load<A, N>(raw.data + b * heads + h) > 0 ? d : d * pass.slope;
           total += d;
           if (to) store<A, N>(to + (edge ? pass.id[b] : pass.at[b]) * heads + h, d);
         }
+        if (!opens) total += load<A, N>(sum_before + h);
         store<A, N>(sum + h, total);
       }
     });
@@ -197,7 +200,8 @@ struct Destinations {
   void weights(int64_t i, int64_t n) {
     const A* lse = static_cast<const A*>(args.lse) + i * heads;
     for (int64_t b = 0; b < n; ++b) {
-      for (int64_t h = 0; h < heads; ++h) p.data[b * heads + h] = score.data[b * heads + h] - lse[h];
+      for (int64_t h = 0; h < heads; ++h)
+        p.data[b * heads + h] = score.data[b * heads + h] - lse[h];
     }
     exp_all(p.data, n * heads);
     if (args.threshold) {
@@ -216,8 +220,7 @@ struct Destinations {
     for (int64_t b = 0; b < n; ++b) {
       std::memcpy(to + pass.at[b] * 2 * heads, score.data + b * heads, heads * sizeof(A));
       std::memcpy(to + (pass.at[b] * 2 + 1) * heads, p.data + b * heads, heads * sizeof(A));
-      if (edge)
-        std::memcpy(edge + pass.id[b] * heads, score.data + b * heads, heads * sizeof(A));
+      if (edge) std::memcpy(edge + pass.id[b] * heads, score.data + b * heads, heads * sizeof(A));
     }
   }
 
@@ -228,10 +231,9 @@ struct Destinations {
       auto term = [&](int64_t b, bool) __attribute__((always_inline)) {
         return WeightedRow<S>{score.data + b * heads, key + pass.col[b] * stride};
       };
-      auto finish = [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto&)
-                        __attribute__((always_inline)) {
-        store_vec<S, N>(out + f, sum * A(args.scale));
-      };
+      auto finish =
+          [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto&)
+              __attribute__((always_inline)) { store_vec<S, N>(out + f, sum * A(args.scale)); };
       return pass.sum_block(n, opens, closes, nullptr, kept.data, term, finish);
     }
     const S* value = static_cast<const S*>(args.value);
@@ -241,8 +243,8 @@ struct Destinations {
     };
     auto finish = [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto&)
                       __attribute__((always_inline)) {
-      store_vec<S, N>(out + f, sum * load<A, N>(att_ + f));
-    };
+                        store_vec<S, N>(out + f, sum * load<A, N>(att_ + f));
+                      };
     pass.sum_block(n, opens, closes, nullptr, kept.data, term, finish);
     // Block by block, so that no sum has one addend an edge.
     auto att_term = [&](int64_t b, bool) __attribute__((always_inline)) {
@@ -251,8 +253,8 @@ struct Destinations {
     };
     auto att_finish = [&]<int N>(int64_t slot, int64_t, const Vec<A, N>& sum, const auto&)
                           __attribute__((always_inline)) {
-      store<A, N>(att.data + slot, load<A, N>(att.data + slot) + sum);
-    };
+                            store<A, N>(att.data + slot, load<A, N>(att.data + slot) + sum);
+                          };
     pass.sum_block(n, true, true, nullptr, nullptr, att_term, att_finish);
   }
 
@@ -270,16 +272,14 @@ struct Destinations {
       }
       const DotProduct<S> grad{pass.own(static_cast<const S*>(args.grad) + i * stride, room)};
       const S* result = static_cast<const S*>(args.out) + i * stride;
-      head_sums<S>(
-          1, heads, args.dim, [&](int64_t) { return result; }, grad, delta.data);
+      head_sums<S>(1, heads, args.dim, [&](int64_t) { return result; }, grad, delta.data);
       scores.begin(i);
       for (int64_t k = begin; k < stop; k += kBlock) {
         const int64_t n = stop - k < kBlock ? stop - k : kBlock;
         pass.fill(k, n, limit);
         scores(i, n, score.data);
-        auto row = [&](int64_t b) __attribute__((always_inline)) {
-          return value + pass.col[b] * stride;
-        };
+        auto row = [&](int64_t b)
+                       __attribute__((always_inline)) { return value + pass.col[b] * stride; };
         head_sums<S>(n, heads, args.dim, row, grad, product.data);
         weights(i, n);
         query_gradient(n, k == begin, k + n == stop, out);
@@ -376,18 +376,16 @@ void source_rows(const AttentionArgs& args, int64_t first, int64_t end) {
       auto key_term = [&](int64_t b, bool) __attribute__((always_inline)) {
         return WeightedRow<S>{score.data + b * heads, query + pass.col[b] * stride};
       };
-      auto store_key = [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto&)
-                           __attribute__((always_inline)) {
-        store_vec<S, N>(out_key + f, sum * A(args.scale));
-      };
+      auto store_key =
+          [&]<int N>(int64_t, int64_t f, const Vec<A, N>& sum, const auto&)
+              __attribute__((always_inline)) { store_vec<S, N>(out_key + f, sum * A(args.scale)); };
       pass.sum_block(n, opens, closes, nullptr, kept_key.data, key_term, store_key);
     }
   }
 }
 
 void attention_sources(const AttentionArgs& args, int64_t first, int64_t end) {
-  dispatch(args.dtype, false,
-           [&]<typename S, typename I>() { source_rows<S>(args, first, end); });
+  dispatch(args.dtype, false, [&]<typename S, typename I>() { source_rows<S>(args, first, end); });
 }
 
 }  // namespace gnnlib::cpu::GNNLIB_CLONE

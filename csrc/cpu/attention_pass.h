@@ -98,12 +98,6 @@ struct AttentionPass {
     for_head_tiles<S>(heads, dim, [&]<int N, int V, bool Uniform>(int64_t start, int64_t last) {
       const HeadLanes<A, N, V, Uniform> lanes(table, start, last);
       Vec<A, N> sum[V] = {};
-      if (!first) {
-        for (int v = 0; v < V; ++v) {
-          sum[v] = load<A, N>(kept + start + v * N);
-          if (shrink) sum[v] *= lanes.spread(v, shrink);
-        }
-      }
       for (int64_t b = 0; b < n; ++b) {
         auto with = term(b, start == 0);
         for (int v = 0; v < V; ++v) {
@@ -113,8 +107,11 @@ struct AttentionPass {
         }
       }
       for (int v = 0; v < V; ++v) {
-        auto spread = [&](const A* w)
-                          __attribute__((always_inline)) { return lanes.spread(v, w); };
+        auto spread = [&](const A* w) __attribute__((always_inline)) { return lanes.spread(v, w); };
+        if (!first) {  // block by block, so that no sum has one addend an edge
+          const Vec<A, N> before = load<A, N>(kept + start + v * N);
+          sum[v] += shrink ? before * spread(shrink) : before;
+        }
         if (final)
           finish.template operator()<N>(start + v * N, v == V - 1 ? last : start + v * N, sum[v],
                                         spread);

@@ -1,7 +1,7 @@
 // Rows of H heads of D features each, taken as one run of H · D features.
 //
-// A tile of a row covers whole vectors, whatever the heads are: a weight per head is spread over the
-// lanes by one permutation, and the sums over the features of each head come out of a tree of
+// A tile of a row covers whole vectors, whatever the heads are: a weight per head is spread over
+// the lanes by one permutation, and the sums over the features of each head come out of a tree of
 // neighbouring lanes, several heads at a time. So each row is read once, not once a head.
 #pragma once
 
@@ -81,8 +81,10 @@ struct HeadLanes {
 template <typename S, typename F>
 GNNLIB_INLINE void for_head_tiles(int64_t heads, int64_t dim, F&& f) {
   for_tiles<S>(heads * dim, [&]<int N, int V>(int64_t start, int64_t last) {
-    dim % N == 0 ? f.template operator()<N, V, true>(start, last)
-                 : f.template operator()<N, V, false>(start, last);
+    if constexpr (N == kLanes<S>) {
+      if (dim % N == 0) return f.template operator()<N, V, true>(start, last);
+    }
+    f.template operator()<N, V, false>(start, last);
   });
 }
 

@@ -1,6 +1,6 @@
 // What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
 //
-// The kernels (spmm.h, sddmm.h, segment.h, dropout.h, scatter.h) are compiled once per instruction
+// The kernels (spmm.h, sddmm.h, segment.h, attention.h, dropout.h, scatter.h) are compiled once per instruction
 // set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at
 // load time.
 #pragma once
@@ -77,8 +77,9 @@ struct SoftmaxArgs {
 enum class Score { gat, gatv2, dot };
 
 // One struct for all passes of attention; each reads the part that its comments name. `accumulation
-// type`: of the stored dtype. In a pass over sources csr.ptr and csr.col are those of the transpose,
-// `pos` the CSR position of each of its edges, and csr.eid is still addressed by CSR position.
+// type`: of the stored dtype. In a pass over sources csr.ptr and csr.col are those of the
+// transpose, `pos` the CSR position of each of its edges, and csr.eid is still addressed by CSR
+// position.
 struct AttentionArgs {
   Csr csr;
   const void* pos;         // null in a pass over destinations

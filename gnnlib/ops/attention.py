@@ -4,6 +4,8 @@ Nothing of the size of the edges is kept for the gradient: it computes the score
 mask of dropout is a hash.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -86,7 +88,7 @@ def attention_gat(
         raise TypeError("one of score_src, score_dst, score_edge must be given, all are None")
     (x,) = autocast(x)
     scores = tuple(_widened(score, x) for score in scores)
-    seed = _seed(dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed)
     if not needs_grad(x, *scores):
         return _gat(ptr, col, eid, x, *scores, negative_slope, dropout, seed)[0]
     rest = (*_distinct(x, *scores), negative_slope, dropout, seed)
@@ -144,7 +146,7 @@ def attention_gatv2(
     """
     x_src, x_dst = autocast(x_src, x_dst)
     att = _widened(att, x_src)
-    seed = _seed(dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed)
     if not needs_grad(x_src, x_dst, att):
         return _gatv2(ptr, col, eid, x_src, x_dst, att, negative_slope, dropout, seed)[0]
     rest = (*_distinct(x_src, x_dst, att), negative_slope, dropout, seed)
@@ -204,9 +206,9 @@ def attention_dot(
     """
     query, key, value = autocast(query, key, value)
     score_edge = _widened(score_edge, value)
-    seed = _seed(dropout, seed)
     if scale is None:
         scale = max(query.shape[-1], 1) ** -0.5
+    seed = _checked("scale", scale, dropout, seed)
     if not needs_grad(query, key, value, score_edge):
         return _dot(ptr, col, eid, query, key, value, score_edge, scale, dropout, seed)[0]
     rest = (*_distinct(query, key, value, score_edge), scale, dropout, seed)
@@ -218,7 +220,11 @@ def _widened(score, rows: Tensor):
     return None if score is None else score.to(accumulate_dtype(rows.dtype))
 
 
-def _seed(dropout: float, seed: Tensor | None) -> Tensor | None:
+def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> Tensor | None:
+    """The door of the numbers; returns the seed. (torch.compile must also have met each of them
+    before an autograd.Function does: one that it meets first inside, it takes only once.)"""
+    if not -math.inf < number < math.inf:
+        raise ValueError(f"{name} must be finite, got {number}")
     if not 0 <= dropout <= 1:
         raise ValueError(f"dropout must lie in [0, 1], got {dropout}")
     if dropout == 0:

@@ -419,6 +419,8 @@ def test_bad_arguments_are_named():
         f(src=None, dst=None, edge=None)
     for dropout in (-0.1, 1.5, float("nan")):
         refused(r"dropout must lie in \[0, 1\], got .*", f, dropout=dropout)
+    for slope in (float("inf"), float("nan")):
+        refused(r"negative_slope must be finite, got .*", f, negative_slope=slope)
     if not _extension.has_kernels:
         return
     op = "attention_gat"
