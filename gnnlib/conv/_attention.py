@@ -57,7 +57,7 @@ def linear_scores(x: Any, lin: Linear, *attentions: Tensor) -> list[Tensor]:
         rows = x.matmul(joined.t()) if isinstance(x, SparseFeatures) else F.linear(x, joined)
     if len(weight) == 1:
         return [rows]
-    return list(rows.reshape(rows.shape[0], len(weight), -1).unbind(1))
+    return list(rows.reshape(-1, len(weight), weight[0].shape[0]).unbind(1))
 
 
 def _without_autocast(device: str) -> Any:

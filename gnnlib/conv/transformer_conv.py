@@ -92,7 +92,7 @@ class TransformerConv(nn.Module):
         self.lin_query = Linear(in_dst, hidden, bias=bias)
         self.lin_value = Linear(in_src, hidden, bias=bias)
         self.lin_edge = None if edge_dim is None else Linear(edge_dim, hidden, bias=False)
-        self.lin_skip = Linear(in_dst, total, bias=bias) if root_weight else None
+        self.lin_skip = Linear(in_dst, total, bias=bias)  # as PyG has it: also without root_weight
         self.lin_beta = Linear(3 * total, 1, bias=False) if self.beta else None
 
     def reset_parameters(self) -> None:
@@ -158,7 +158,7 @@ class TransformerConv(nn.Module):
 
     def _finish(self, out: Tensor, target: Any) -> Tensor:
         out = out.flatten(1) if self.concat else out.mean(1)
-        if self.lin_skip is None:
+        if not self.root_weight:
             return out
         skip = self.lin_skip(target)
         if self.lin_beta is None:

@@ -36,7 +36,9 @@ def _attend(
 def _mask(score: Tensor, eid: Tensor | None, dropout: float, seed: Tensor | None) -> Tensor:
     """What dropout multiplies the weights [E, H] by."""
     ones = torch.ones_like(score)
-    return ones if seed is None or dropout == 0 else reference.edge_dropout(ones, eid, dropout, seed)
+    return (
+        ones if seed is None or dropout == 0 else reference.edge_dropout(ones, eid, dropout, seed)
+    )
 
 
 def _attend_backward(

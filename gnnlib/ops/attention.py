@@ -365,7 +365,9 @@ def _fold_heads(tensors, dims, size, att_at=None):
 
 def _split_heads(results, size, att_at=None):
     split = tuple(
-        t.unflatten(0 if n == att_at else 1, (size, -1) if t.numel() else (size, t.shape[1] // size))
+        t.unflatten(
+            0 if n == att_at else 1, (size, -1) if t.numel() else (size, t.shape[1] // size)
+        )
         for n, t in enumerate(results)
     )
     return split, tuple(0 if n == att_at else 1 for n in range(len(results)))

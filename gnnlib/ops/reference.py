@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from ._dtypes import accumulate_dtype
-from ._reference_attention import attention_dot as attention_dot
-from ._reference_attention import attention_dot_backward as attention_dot_backward
-from ._reference_attention import attention_gat as attention_gat
-from ._reference_attention import attention_gat_backward as attention_gat_backward
-from ._reference_attention import attention_gatv2 as attention_gatv2
-from ._reference_attention import attention_gatv2_backward as attention_gatv2_backward
+from ._reference_attention import (  # noqa: F401
+    attention_dot,
+    attention_dot_backward,
+    attention_gat,
+    attention_gat_backward,
+    attention_gatv2,
+    attention_gatv2_backward,
+)
 
 
 def _rows(ptr: Tensor) -> Tensor:

@@ -26,7 +26,19 @@ from tests.ops.cases import (
 )
 
 KINDS = ("gat", "gatv2", "dot")
-SHAPES = [(1, 4), (3, 5), (8, 8), (2, 16), (20, 1), (1, 64), (2, 40), (33, 4), (4, 2), (0, 3), (2, 0)]
+SHAPES = [
+    (1, 4),
+    (3, 5),
+    (8, 8),
+    (2, 16),
+    (20, 1),
+    (1, 64),
+    (2, 40),
+    (33, 4),
+    (4, 2),
+    (0, 3),
+    (2, 0),
+]
 
 
 def seed(value: int = 7) -> Tensor:
@@ -375,7 +387,9 @@ def test_under_vmap_the_gradient_has_the_mask_of_the_forward_pass(kind):
     for k, grad in enumerate(torch.func.grad(total, tuple(range(len(several))))(*several)):
         moved = [t.clone() for t in several]
         step = values(*several[k].shape)
-        up, down = [(moved[k].copy_(several[k] + s * step), total(*moved))[1] for s in (1e-6, -1e-6)]
+        up, down = [
+            (moved[k].copy_(several[k] + s * step), total(*moved))[1] for s in (1e-6, -1e-6)
+        ]
         torch.testing.assert_close((grad * step).sum(), (up - down) / 2e-6, rtol=1e-5, atol=1e-7)
 
 
