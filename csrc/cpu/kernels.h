@@ -1,8 +1,8 @@
 // What the bindings hand to the CPU kernels: plain pointers and sizes, no torch.
 //
-// The kernels (spmm.h, sddmm.h, segment.h, attention.h, dropout.h, scatter.h) are compiled once per instruction
-// set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the table at
-// load time.
+// The kernels (spmm.h, sddmm.h, segment.h, attention.h, dropout.h, scatter.h) are compiled once per
+// instruction set by clones.cpp; each clone fills one `Kernels` table, and capability.cpp picks the
+// table at load time.
 #pragma once
 
 #include <cstdint>

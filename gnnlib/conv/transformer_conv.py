@@ -22,7 +22,8 @@ from ._attention import (
 class TransformerConv(nn.Module):
     """Attention whose scores are products of queries and keys, with a gated residual.
 
-    x'[i] = W_1 x[i] + h[i],   h[i] = ‖ over heads of Σ over j in N(i) of α[ji] (W_2 x[j] + W_6 e[ji])
+    x'[i] = W_1 x[i] + h[i]
+    h[i] = ‖ over heads of Σ over j in N(i) of α[ji] (W_2 x[j] + W_6 e[ji])
     α[ji] = softmax over j of (W_3 x[i])·(W_4 x[j] + W_6 e[ji]) / sqrt(out_channels)
 
     where W_1 is `lin_skip`, W_2 `lin_value`, W_3 `lin_query`, W_4 `lin_key` (all but W_6 with a
@@ -30,8 +31,8 @@ class TransformerConv(nn.Module):
 
     x'[i] = β W_1 x[i] + (1 − β) h[i],   β = sigmoid(w_5·[h[i], W_1 x[i], h[i] − W_1 x[i]])
 
-    with w_5 = `lin_beta.weight`. W_6 e[ji] is never computed: its products with a query are those of
-    e[ji] with W_6ᵀ W_3 x[i], and its weighted sum is W_6 times that of e[ji].
+    with w_5 = `lin_beta.weight`. W_6 e[ji] is never computed: its products with a query are those
+    of e[ji] with W_6ᵀ W_3 x[i], and its weighted sum is W_6 times that of e[ji].
 
     Args:
         in_channels: features of x, or a pair for (x_src, x_dst).

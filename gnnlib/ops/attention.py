@@ -47,8 +47,8 @@ def attention_gat(
 ) -> Tensor:
     """Weighted sum over the neighbours of each destination, with weights as GAT has them.
 
-    out[i, h] = Σ over edges k: j → i of m[k, h] · α[k, h] · x[j, h],  α the softmax over i's edges of
-    LeakyReLU(score_src[j, h] + score_dst[i, h] + score_edge[eid[k], h])
+    out[i, h] = Σ over edges k: j → i of m[k, h] · α[k, h] · x[j, h],  α the softmax over i's edges
+    of LeakyReLU(score_src[j, h] + score_dst[i, h] + score_edge[eid[k], h])
 
     with m the mask of `edge_dropout`: 0 or 1 / (1 − dropout).
 
