@@ -61,6 +61,33 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
   m.def("segment_softmax_backward(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor");
   // dropout
   m.def("edge_dropout(Tensor x, Tensor? eid, float p, Tensor seed) -> Tensor");
+  // attention
+  m.def(
+      "attention_gat(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? score_src,"
+      " Tensor? score_dst, Tensor? score_edge, float negative_slope, float dropout, Tensor? seed)"
+      " -> (Tensor, Tensor)");
+  m.def(
+      "attention_gat_backward(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+      " Tensor t_pos, Tensor x, Tensor? score_src, Tensor? score_dst, Tensor? score_edge,"
+      " Tensor out, Tensor lse, Tensor grad, float negative_slope, float dropout, Tensor? seed)"
+      " -> (Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "attention_gatv2(Tensor ptr, Tensor col, Tensor? eid, Tensor x_src, Tensor x_dst,"
+      " Tensor att, float negative_slope, float dropout, Tensor? seed) -> (Tensor, Tensor)");
+  m.def(
+      "attention_gatv2_backward(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+      " Tensor t_pos, Tensor x_src, Tensor x_dst, Tensor att, Tensor out, Tensor lse,"
+      " Tensor grad, float negative_slope, float dropout, Tensor? seed)"
+      " -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "attention_dot(Tensor ptr, Tensor col, Tensor? eid, Tensor query, Tensor key,"
+      " Tensor value, Tensor? score_edge, float scale, float dropout, Tensor? seed)"
+      " -> (Tensor, Tensor)");
+  m.def(
+      "attention_dot_backward(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+      " Tensor t_pos, Tensor query, Tensor key, Tensor value, Tensor? score_edge, Tensor out,"
+      " Tensor lse, Tensor grad, float scale, float dropout, Tensor? seed)"
+      " -> (Tensor, Tensor, Tensor, Tensor)");
   // scatter
   m.def("gather_rows(Tensor x, Tensor index) -> Tensor");
   m.def("scatter(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor");
@@ -98,6 +125,12 @@ STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, m) {
                            "segment_softmax",
                            "segment_softmax_backward",
                            "edge_dropout",
+                           "attention_gat",
+                           "attention_gat_backward",
+                           "attention_gatv2",
+                           "attention_gatv2_backward",
+                           "attention_dot",
+                           "attention_dot_backward",
                            "gather_rows",
                            "scatter",
                            "scatter_arg",

@@ -2,17 +2,9 @@
 // same mask again in place of keeping it, and the order of the edges in memory does not matter.
 #pragma once
 
-#include "vec.h"
+#include "hash.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
-
-// The output function of splitmix64 (Steele, Lea and Flood, 2014), of which 24 bits decide.
-GNNLIB_INLINE uint32_t hash24(uint64_t seed, uint64_t counter) {
-  uint64_t z = seed + (counter + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return uint32_t((z ^ (z >> 31)) >> 40);
-}
 
 void dropout(const DropoutArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.wide, [&]<typename S, typename I>() {

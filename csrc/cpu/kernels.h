@@ -108,6 +108,43 @@ struct SoftmaxArgs {
   Dtype dtype;
 };
 
+enum class Score { gat, gatv2, dot };
+
+// One struct for all passes of attention; each reads the part that its comments name. `accumulation
+// type`: of the stored dtype. In a pass over sources csr.ptr and csr.col are those of the
+// transpose, `pos` the CSR position of each of its edges, and csr.eid is still addressed by CSR
+// position.
+struct AttentionArgs {
+  Csr csr;
+  const void* pos;         // null in a pass over destinations
+  const void* value;       // [num_src, heads, dim]; gatv2: also what the scores are of
+  const void* query;       // dot: q, gatv2: x_dst; [num_dst, heads, dim]
+  const void* key;         // dot: [num_src, heads, dim]
+  const void* att;         // gatv2: [heads, dim], in the accumulation type, like all scores:
+  const void* score_src;   // gat: null or [num_src, heads]
+  const void* score_dst;   // gat: null or [num_dst, heads]
+  const void* score_edge;  // gat, dot: null or [E, heads]
+  void* out;               // [num_dst, heads, dim]; in a backward pass the forward's
+  void* lse;               // [num_dst, heads], log Σ exp of the scores of a row
+  const void* grad;        // backward: [num_dst, heads, dim]
+  void* packed;            // gat backward: [num_dst, 3, heads]: score_dst, lse, Σ_d grad · out
+  void* edges;             // gat backward: d(score) [E, heads], by edge id if score_edge is given,
+                           // else by CSR position; others: d(score) and weight, [E, 2, heads]
+  void* grad_query;        // dot, gatv2: like query
+  void* grad_key;          // dot: like key
+  void* grad_value;        // like value
+  void* grad_att;          // gatv2: [heads, dim], the sum over the rows of the call
+  void* grad_src;          // gat: like score_src, or null
+  void* grad_edge;         // dot: like score_edge, or null
+  double slope, scale;     // of the leaky ReLU; of the dot product
+  uint64_t seed;
+  uint32_t threshold;  // of dropout: p · 2^24
+  double keep_scale;   // 1 / (1 − p); 1 without dropout
+  int64_t heads, dim;
+  Dtype dtype;
+  Score score;
+};
+
 struct RowsArgs {
   const void* from;
   void* to;
@@ -155,6 +192,11 @@ struct Kernels {
   void (*sddmm)(const SddmmArgs&, int64_t first, int64_t last);
   void (*softmax)(const SoftmaxArgs&, int64_t first, int64_t last);
   void (*softmax_backward)(const SoftmaxArgs&, int64_t first, int64_t last);
+  void (*attention)(const AttentionArgs&, int64_t first, int64_t last);
+  void (*attention_pack)(const AttentionArgs&, int64_t first, int64_t last);
+  void (*attention_gat_sources)(const AttentionArgs&, int64_t first, int64_t last);
+  void (*attention_destinations)(const AttentionArgs&, int64_t first, int64_t last);
+  void (*attention_sources)(const AttentionArgs&, int64_t first, int64_t last);
   void (*expand)(const Csr&, const RowsArgs&, int64_t first, int64_t last);
   void (*gather)(const RowsArgs&, int64_t first, int64_t last);
   void (*scatter_add)(const ScatterAddArgs&, int64_t first, int64_t last);

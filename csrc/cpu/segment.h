@@ -10,16 +10,6 @@
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
-constexpr int64_t kFar = 32;  // edges between a prefetch of few bytes and their use
-
-GNNLIB_INLINE void exp_in_place(float* x, int64_t n) {
-  for (int64_t k = 0; k < n; k += 16)
-    store_vec<float, 16>(x + k, exp_vec<16>(load_vec<float, 16>(x + k)));
-}
-GNNLIB_INLINE void exp_in_place(double* x, int64_t n) {
-  for (int64_t k = 0; k < n; ++k) x[k] = std::exp(x[k]);
-}
-
 // Every lane becomes f of the lanes that are equal to it modulo H.
 template <int H, typename T, int L, typename F>
 GNNLIB_INLINE Vec<T, L> over_lanes(Vec<T, L> v, F&& f) {

@@ -5,6 +5,8 @@
 // eight edges later is prefetched, because the source rows are in no order the hardware can guess.
 #pragma once
 
+#include <type_traits>
+
 #include "heads.h"
 #include "scratch.h"
 
@@ -83,6 +85,11 @@ struct Spmm {
   I* arg;
   const A* row_scale;
   int64_t stride;  // values in a row of a weight per feature, and of arg
+  HeadTable<A> table;
+
+  template <Factor F, int N, int V>
+  using Lanes = std::conditional_t<F == Factor::none || F == Factor::one, NoLanes<A, N>,
+                                   HeadLanes<A, N, V, false>>;
 
   explicit Spmm(const SpmmArgs& args_)
       : args(args_),
@@ -94,7 +101,8 @@ struct Spmm {
         out(static_cast<S*>(args.out)),
         arg(static_cast<I*>(args.arg)),
         row_scale(static_cast<const A*>(args.row_scale)),
-        stride(args.heads * args.dim) {}
+        stride(args.heads * args.dim),
+        table(args.heads, args.dim) {}
 
   GNNLIB_INLINE int64_t source(int64_t k) const { return col ? int64_t(col[k]) : k; }
 
@@ -122,13 +130,11 @@ struct Spmm {
 
   // The message's values of vector v: weight · x[j].
   template <Factor F, int N>
-  GNNLIB_INLINE Vec<A, N> message(int64_t k, int64_t j, const A* factor,
-                                  const HeadLanes<A, N>& lanes, int64_t at) const {
+  GNNLIB_INLINE Vec<A, N> message(int64_t k, int64_t j, const A* factor, const auto& lanes, int v,
+                                  int64_t at) const {
     Vec<A, N> value = load_vec<S, N>(x + j * args.x_stride + at);
-    const bool per_head = F == Factor::head || (F == Factor::any && args.weights == Weights::head);
-    const bool per_feature = F == Factor::any && args.weights == Weights::feature;
-    if (F != Factor::none) value *= per_head ? lanes.of(factor) : Vec<A, N>{} + *factor;
-    if (per_feature) {
+    if constexpr (F != Factor::none) value *= lanes.spread(v, factor);
+    if (F == Factor::any && args.weights == Weights::feature) {
       value *= load_vec<S, N>(weight + (eid ? int64_t(eid[k]) : k) * stride + at);
     }
     return value;
@@ -141,8 +147,7 @@ struct Spmm {
     const S* term = static_cast<const S*>(args.term);
     const A share = A(args.term_factor);
     Factors<S, I> factors(args, ptr[first]);
-    HeadLanes<A, N> lanes[V];
-    for (int v = 0; v < V; ++v) lanes[v] = {v == V - 1 ? last : start + v * N, args.dim};
+    const Lanes<F, N, V> lanes(table, start, last);
     for (int64_t i = first; i < end; ++i) {
       Vector sum[V];
       for (int v = 0; v < V; ++v) sum[v] = Vector{} + (Mul ? A(1) : A(0));
@@ -152,7 +157,7 @@ struct Spmm {
                      prefetch_ahead<N, V>(k, ahead, start);
                      for (int v = 0; v < V; ++v) {
                        const int64_t at = v == V - 1 ? last : start + v * N;
-                       const Vector value = message<F, N>(k, j, factor, lanes[v], at);
+                       const Vector value = message<F, N>(k, j, factor, lanes, v, at);
                        if constexpr (Mul) {
                          sum[v] *= value;
                        } else {
@@ -179,8 +184,7 @@ struct Spmm {
     using Ids = Vec<I, N>;
     const int64_t limit = ptr[end], ahead = args.cached ? 0 : limit;
     Factors<S, I> factors(args, ptr[first]);
-    HeadLanes<A, N> lanes[V];
-    for (int v = 0; v < V; ++v) lanes[v] = {v == V - 1 ? last : start + v * N, args.dim};
+    const Lanes<F, N, V> lanes(table, start, last);
     for (int64_t i = first; i < end; ++i) {
       Vector best[V] = {};
       Ids won[V];
@@ -191,7 +195,7 @@ struct Spmm {
                      prefetch_ahead<N, V>(k, ahead, start);
                      for (int v = 0; v < V; ++v) {
                        const int64_t at = v == V - 1 ? last : start + v * N;
-                       Vector value = message<F, N>(k, j, factor, lanes[v], at);
+                       Vector value = message<F, N>(k, j, factor, lanes, v, at);
                        if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
                        auto better = Min ? value < best[v] : value > best[v];
                        auto new_nan = (value != value) & (best[v] == best[v]);

@@ -4,6 +4,7 @@
 // instruction set can be linked into another.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels.h"
@@ -20,6 +21,7 @@
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
 constexpr int64_t kAhead = 8;  // edges between a prefetch and its use
+constexpr int64_t kFar = 32;   // likewise, of few bytes
 
 template <int Bytes>
 GNNLIB_INLINE void prefetch(const void* at) {
@@ -174,6 +176,14 @@ GNNLIB_INLINE Vec<float, N> exp_vec(Vec<float, N> x) {
   const U exponent = (bit_cast<uint32_t, N>(rounded) - bit_cast<uint32_t, N>(shifter) + 127u) << 23;
   const F result = p * bit_cast<float, N>(exponent);
   return tiny ? zero : result;
+}
+
+GNNLIB_INLINE void exp_in_place(float* x, int64_t n) {
+  for (int64_t k = 0; k < n; k += 16)
+    store_vec<float, 16>(x + k, exp_vec<16>(load_vec<float, 16>(x + k)));
+}
+GNNLIB_INLINE void exp_in_place(double* x, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) x[k] = std::exp(x[k]);
 }
 
 // Calls f<S, I>() for the storage type and the index type that the arguments name.

@@ -16,3 +16,4 @@ from .ppnp import PPNP as PPNP
 from .sage_conv import SAGEConv as SAGEConv
 from .sg_conv import SGConv as SGConv
 from .tag_conv import TAGConv as TAGConv
+from .transformer_conv import TransformerConv as TransformerConv

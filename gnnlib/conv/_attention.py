@@ -1,13 +1,17 @@
 """What the attention convs share: their doors, and all that follows the scores."""
 
+import contextlib
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .. import ops
 from .._errors import check_dropout
 from ..adjacency import Adjacency
+from ..features import SparseFeatures
+from ..linear import Linear, check_features
 
 
 def check_attention(heads: object, dropout: float) -> None:
@@ -29,10 +33,59 @@ def checked_edge_attr(adj: Adjacency, edge_attr: Tensor | None, edge_dim: int) -
     return edge_attr
 
 
-def attend(
-    layer: Any, adj: Adjacency, scores: Tensor, source: Tensor, x: Any, return_weights: bool
-) -> Any:
-    """The result of an attention conv, and with `return_weights` its (edge_index, α) too.
+def dropout_of(layer: Any) -> float:
+    """The probability that is to be used now."""
+    return layer.dropout if layer.training else 0.0
+
+
+def score_weight(lin: Linear, attention: Tensor) -> Tensor:
+    """The rows a·W of each head, [H, in_channels]: the scores are linear in x."""
+    heads, width = attention.shape[-2:]
+    return (lin.weight.reshape(heads, width, -1) * attention.reshape(heads, width, 1)).sum(1)
+
+
+def linear_scores(x: Any, lin: Linear, *attentions: Tensor) -> list[Tensor]:
+    """a·W x of each node and head for each a, [N, H], without the N × (H · D) products a ∘ W x.
+
+    Under autocast in float32, as softmax is.
+    """
+    check_features(x, lin)
+    with _without_autocast(x.device.type):
+        weight = [score_weight(lin, attention) for attention in attentions]
+        joined = weight[0] if len(weight) == 1 else torch.cat(weight)
+        x = x if x.dtype == joined.dtype else x.to(joined.dtype)
+        rows = x.matmul(joined.t()) if isinstance(x, SparseFeatures) else F.linear(x, joined)
+    if len(weight) == 1:
+        return [rows]
+    return list(rows.reshape(-1, len(weight), weight[0].shape[0]).unbind(1))
+
+
+def _without_autocast(device: str) -> Any:
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
+
+
+def finish(layer: Any, out: Tensor, x: Any) -> Tensor:
+    """The heads of out [num_dst, H, D] joined or averaged, with the residual and the bias."""
+    out = out.flatten(1) if layer.concat else out.mean(1)
+    if layer.res is not None:
+        out = out + layer.res(x[1] if isinstance(x, tuple) else x)
+    return out if layer.bias is None else add_bias(out, layer.bias)
+
+
+def add_bias(out: Tensor, bias: Tensor) -> Tensor:
+    """out + bias, in place where nothing can need `out` again."""
+    bias = bias.to(out.dtype)
+    if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+        return out + bias
+    return out.add_(bias)
+
+
+def weights_and_result(
+    layer: Any, adj: Adjacency, scores: Tensor, source: Tensor, x: Any
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The result of an attention conv and its (edge_index, α): not fused, since α is asked for.
 
     Args:
         layer: its concat, dropout, training, res and bias are what the result depends on.
@@ -42,16 +95,19 @@ def attend(
         x: the layer's input, for the residual.
     """
     alpha = ops.segment_softmax(adj.ptr, scores)
-    weight = alpha
-    if layer.training and layer.dropout > 0:
-        weight = ops.edge_dropout(alpha, layer.dropout, eid=adj.eid)
+    weight = dropped(layer, adj, alpha)
     out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
-    out = out.flatten(1) if layer.concat else out.mean(1)
-    if layer.res is not None:
-        out = out + layer.res(x[1] if isinstance(x, tuple) else x)
-    out = out if layer.bias is None else out + layer.bias.to(out.dtype)
-    if not return_weights:
-        return out
-    if adj.eid is not None:
-        alpha = torch.zeros_like(alpha).index_copy(0, adj.eid.long(), alpha)
-    return out, (adj.edge_index, alpha)
+    return finish(layer, out, x), (adj.edge_index, in_users_order(adj, alpha))
+
+
+def dropped(layer: Any, adj: Adjacency, alpha: Tensor) -> Tensor:
+    """α in CSR order, [E', H], after dropout."""
+    probability = dropout_of(layer)
+    return ops.edge_dropout(alpha, probability, eid=adj.eid) if probability > 0 else alpha
+
+
+def in_users_order(adj: Adjacency, rows: Tensor) -> Tensor:
+    """Rows in CSR order, [E', …], by edge id."""
+    if adj.eid is None:
+        return rows
+    return torch.zeros_like(rows).index_copy(0, adj.eid.long(), rows)

@@ -8,8 +8,17 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._resolve import as_features, check_matrices, resolve
+from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
-from ._attention import attend, check_attention, checked_edge_attr
+from ._attention import (
+    check_attention,
+    checked_edge_attr,
+    dropout_of,
+    finish,
+    linear_scores,
+    score_weight,
+    weights_and_result,
+)
 
 
 class GATConv(nn.Module):
@@ -115,9 +124,7 @@ class GATConv(nn.Module):
         if self.edge_dim is None and edge_attr is not None:
             raise TypeError("edge_attr needs a layer made for it: GATConv(…, edge_dim=…)")
         adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
-        source, target = self._project(x)
-        scores_src = (source * self.att_src).sum(-1)  # [num_src, H]
-        scores_dst = None if target is None else (target * self.att_dst).sum(-1)  # [num_dst, H]
+        source, scores_src, scores_dst = self._project(x)
         scores_edge = None
         if self.edge_dim is not None:
             scores_edge = self._edge_scores(checked_edge_attr(adj, edge_attr, self.edge_dim))
@@ -129,34 +136,44 @@ class GATConv(nn.Module):
                 loops = looped.edge_index[0, adj.num_edges :]
                 scores_edge = torch.cat([scores_edge, mean[loops]])
             adj = looped
-        scores = ops.sddmm(
-            adj.ptr, adj.col, scores_dst, scores_src,
-            op="copy" if scores_dst is None else "add", transpose=adj.transpose,
-        )  # [E, H], in CSR order  # fmt: skip
-        if scores_edge is not None:
-            in_order = scores_edge if adj.eid is None else ops.gather_rows(scores_edge, adj.eid)
-            scores = scores + in_order
-        scores = F.leaky_relu(scores, self.negative_slope)
-        return attend(self, adj, scores, source, x, return_attention_weights)
+        if return_attention_weights:
+            scores = self._scores(adj, scores_src, scores_dst, scores_edge)
+            return weights_and_result(self, adj, scores, source, x)
+        out = ops.attention_gat(
+            adj.ptr, adj.col, source, scores_src, scores_dst, scores_edge, eid=adj.eid,
+            negative_slope=self.negative_slope, dropout=dropout_of(self), transpose=adj.transpose,
+        )  # fmt: skip
+        return finish(self, out, x)
 
-    def _project(self, x: Any) -> tuple[Tensor, Tensor | None]:
-        """W x as [·, H, out_channels], for sources and destinations."""
-        shape = (-1, self.heads, self.out_channels)
+    def _project(self, x: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+        """W x of the sources as [num_src, H, out_channels]; a_s·W x and a_t·W x."""
         if not isinstance(x, tuple):
             if self.lin is None:
                 raise ValueError(
                     f"x must be a pair (x_src, x_dst): in_channels is {self.in_channels}"
                 )
-            rows = self.lin(x).reshape(shape)
-            return rows, rows
+            source, scores = self.lin(x), linear_scores(x, self.lin, self.att_src, self.att_dst)
+            return source.reshape(-1, self.heads, self.out_channels), scores[0], scores[1]
         lin_src, lin_dst = (self.lin_src, self.lin_dst) if self.lin is None else (self.lin,) * 2
-        source = lin_src(x[0]).reshape(shape)
-        return source, None if x[1] is None else lin_dst(x[1]).reshape(shape)
+        source = lin_src(x[0]).reshape(-1, self.heads, self.out_channels)
+        scores_dst = None if x[1] is None else linear_scores(x[1], lin_dst, self.att_dst)[0]
+        return source, linear_scores(x[0], lin_src, self.att_src)[0], scores_dst
+
+    def _scores(
+        self, adj: Adjacency, src: Tensor, dst: Tensor | None, edge: Tensor | None
+    ) -> Tensor:
+        """Of each edge, in CSR order, [E, H]."""
+        scores = ops.sddmm(
+            adj.ptr, adj.col, dst, src, op="copy" if dst is None else "add",
+            transpose=adj.transpose,
+        )  # fmt: skip
+        if edge is not None:
+            scores = scores + (edge if adj.eid is None else ops.gather_rows(edge, adj.eid))
+        return F.leaky_relu(scores, self.negative_slope)
 
     def _edge_scores(self, edge_attr: Tensor) -> Tensor:
         """a_e·W_e e[ji], [E, H], without the E × (H · out_channels) array of W_e e[ji]."""
-        weight = self.lin_edge.weight.reshape(self.heads, self.out_channels, -1)
-        return F.linear(edge_attr, (weight * self.att_edge.reshape(self.heads, -1, 1)).sum(1))
+        return F.linear(edge_attr, score_weight(self.lin_edge, self.att_edge))
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"

@@ -12,7 +12,14 @@ from .._per_edge import per_edge
 from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
-from ._attention import attend, check_attention, checked_edge_attr
+from ._attention import (
+    check_attention,
+    checked_edge_attr,
+    dropout_of,
+    finish,
+    in_users_order,
+    weights_and_result,
+)
 
 FILLS = ("mean", "sum", "max", "min", "mul")
 
@@ -25,7 +32,7 @@ class GATv2Conv(nn.Module):
 
     where W_l, b_l are `lin_l`, W_r, b_r are `lin_r`, W_e is `lin_edge.weight`, a is `att` and e[ji]
     is `edge_attr`. A node that has self-loops keeps them; the others get one. The rows inside
-    LeakyReLU are computed in blocks of edges, and again for the gradient: never all at once.
+    LeakyReLU are computed edge by edge, or with edge_attr in blocks of edges: never all at once.
 
     Args:
         in_channels: features of x, or a pair for (x_src, x_dst).
@@ -135,8 +142,27 @@ class GATv2Conv(nn.Module):
             if edge_attr is not None and looped is not adj:
                 edge_attr = torch.cat([edge_attr, self._loop_attr(adj, looped, edge_attr)])
             adj = looped
+        if edge_attr is None and not return_attention_weights:
+            out = ops.attention_gatv2(
+                adj.ptr, adj.col, source, target, self.att[0], eid=adj.eid,
+                negative_slope=self.negative_slope, dropout=dropout_of(self),
+                transpose=adj.transpose,
+            )  # fmt: skip
+            return finish(self, out, x)
         scores = per_edge(self, _scores, adj, src=source, dst=target, edge=edge_attr)
-        return attend(self, adj, scores, source, x, return_attention_weights)
+        if return_attention_weights:
+            return weights_and_result(self, adj, scores, source, x)
+        return finish(self, self._attend(adj, scores, source), x)
+
+    def _attend(self, adj: Adjacency, scores: Tensor, source: Tensor) -> Tensor:
+        """The weighted sums by scores in CSR order, [E, H]."""
+        dropout, eid = dropout_of(self), None
+        if dropout > 0:  # its mask is of the edge ids, and so are then the scores
+            scores, eid = in_users_order(adj, scores), adj.eid
+        return ops.attention_gat(
+            adj.ptr, adj.col, source, None, None, scores, eid=eid, negative_slope=1.0,
+            dropout=dropout, transpose=adj.transpose,
+        )  # fmt: skip
 
     def _project(self, x: Any) -> tuple[Tensor, Tensor]:
         """W_l x[j] + b_l and W_r x[i] + b_r, as [·, H, out_channels]."""

@@ -8,6 +8,9 @@ ids are trusted; that a transpose is the one of ptr and col is trusted everywher
 """
 
 from .. import _extension as _extension  # the operators exist once this is imported
+from .attention import attention_dot as attention_dot
+from .attention import attention_gat as attention_gat
+from .attention import attention_gatv2 as attention_gatv2
 from .dropout import edge_dropout as edge_dropout
 from .layout import coo_to_csr as coo_to_csr
 from .layout import csr_add_loops as csr_add_loops

@@ -72,6 +72,39 @@ SCHEMAS = {
     "segment_softmax_backward": ("(Tensor ptr, Tensor? eid, Tensor out, Tensor grad) -> Tensor"),
     # dropout
     "edge_dropout": "(Tensor x, Tensor? eid, float p, Tensor seed) -> Tensor",
+    # attention
+    "attention_gat": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor x, Tensor? score_src,"
+        " Tensor? score_dst, Tensor? score_edge, float negative_slope, float dropout, Tensor? seed)"
+        " -> (Tensor, Tensor)"
+    ),
+    "attention_gat_backward": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+        " Tensor t_pos, Tensor x, Tensor? score_src, Tensor? score_dst, Tensor? score_edge,"
+        " Tensor out, Tensor lse, Tensor grad, float negative_slope, float dropout, Tensor? seed)"
+        " -> (Tensor, Tensor, Tensor, Tensor)"
+    ),
+    "attention_gatv2": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor x_src, Tensor x_dst,"
+        " Tensor att, float negative_slope, float dropout, Tensor? seed) -> (Tensor, Tensor)"
+    ),
+    "attention_gatv2_backward": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+        " Tensor t_pos, Tensor x_src, Tensor x_dst, Tensor att, Tensor out, Tensor lse,"
+        " Tensor grad, float negative_slope, float dropout, Tensor? seed)"
+        " -> (Tensor, Tensor, Tensor)"
+    ),
+    "attention_dot": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor query, Tensor key,"
+        " Tensor value, Tensor? score_edge, float scale, float dropout, Tensor? seed)"
+        " -> (Tensor, Tensor)"
+    ),
+    "attention_dot_backward": (
+        "(Tensor ptr, Tensor col, Tensor? eid, Tensor t_ptr, Tensor t_row,"
+        " Tensor t_pos, Tensor query, Tensor key, Tensor value, Tensor? score_edge, Tensor out,"
+        " Tensor lse, Tensor grad, float scale, float dropout, Tensor? seed)"
+        " -> (Tensor, Tensor, Tensor, Tensor)"
+    ),
     # scatter
     "gather_rows": "(Tensor x, Tensor index) -> Tensor",
     "scatter": "(Tensor x, Tensor index, SymInt num_rows, str reduce) -> Tensor",

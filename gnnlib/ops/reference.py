@@ -11,6 +11,14 @@ import torch
 from torch import Tensor
 
 from ._dtypes import accumulate_dtype
+from ._reference_attention import (  # noqa: F401
+    attention_dot,
+    attention_dot_backward,
+    attention_gat,
+    attention_gat_backward,
+    attention_gatv2,
+    attention_gatv2_backward,
+)
 
 
 def _rows(ptr: Tensor) -> Tensor:

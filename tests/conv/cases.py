@@ -147,6 +147,11 @@ CASES: dict[str, list[Case]] = {
         Case(lambda f: conv.TAGConv(f, 3), WEIGHT),
         Case(lambda f: conv.TAGConv(f, 3, K=2, normalize=False), WEIGHT),
     ],
+    "TransformerConv": [
+        Case(lambda f: conv.TransformerConv(f, 3, heads=2)),
+        Case(lambda f: conv.TransformerConv(f, 2, heads=2, concat=False, edge_dim=3), ATTR),
+        Case(lambda f: conv.TransformerConv(f, 3, beta=True, bias=False)),
+    ],
     "MessagePassing": [
         *(
             Case(lambda f, m=message, r=reduce: Message(m, r), WEIGHT, 0)

@@ -207,6 +207,24 @@ def gatv2(layer: Any, x: Tensor, edges: Edges, edge_attr: Tensor | None = None) 
     return _attend(layer, x, edges, scores, left)
 
 
+def transformer(layer: Any, x: Tensor, edges: Edges, edge_attr: Tensor | None = None) -> Tensor:
+    shape = (-1, layer.heads, layer.out_channels)
+    query = layer.lin_query(x).reshape(shape)[edges.dst]
+    key = layer.lin_key(x).reshape(shape)[edges.src]
+    value = layer.lin_value(x).reshape(shape)[edges.src]
+    if edge_attr is not None:
+        added = layer.lin_edge(edge_attr).reshape(shape)
+        key, value = key + added, value + added
+    alpha = edges.softmax((query * key).sum(-1) / layer.out_channels**0.5)
+    out = edges.reduce(alpha.unsqueeze(-1) * value)
+    out = out.flatten(1) if layer.concat else out.mean(1)
+    skip = layer.lin_skip(x)
+    if layer.lin_beta is None:
+        return out + skip
+    gate = layer.lin_beta(torch.cat([out, skip, out - skip], -1)).sigmoid()
+    return gate * skip + (1 - gate) * out
+
+
 def gnn(
     layer: Any,
     x: Tensor,
@@ -312,4 +330,5 @@ FORMULAS: dict[type, Callable[..., Tensor]] = {
     conv.SAGEConv: sage,
     conv.SGConv: sg,
     conv.TAGConv: tag,
+    conv.TransformerConv: transformer,
 }

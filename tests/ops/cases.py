@@ -277,6 +277,22 @@ def answers(
                 op("segment_softmax_backward")(ptr, eid, soft, edges.flip(0)),
             )
             seed = torch.tensor(2**40 + size)
+            if x.dim() == 3:
+                narrow = (edges[..., 0] if size else values(40, x.shape[1])).to(wide)
+                att, score = x[0].to(wide), values(9, x.shape[1], dtype=wide)
+                for kind, tensors in (
+                    ("gat", (x, score, None, narrow)),
+                    ("gatv2", (x, grad, att)),
+                    ("dot", (grad, x, x.flip(0), narrow)),
+                ):
+                    how = (0.2, 0.3, seed)
+                    out, lse = op(f"attention_{kind}")(ptr, col, eid, *tensors, *how)
+                    yield f"attention_{kind} {label}", out
+                    yield f"lse of {kind} {label}", lse
+                    results = (ptr, col, eid, t_ptr, t_row, t_pos, *tensors, out, lse, grad)
+                    for n, gradient in enumerate(op(f"attention_{kind}_backward")(*results, *how)):
+                        top = gradient.abs().max().clamp(min=1) if gradient.numel() else 1
+                        yield f"gradient {n} of {kind} {label}", gradient / top
             dropped = op("edge_dropout")(edges.flatten(1), eid, 0.3, seed)
             yield f"edge_dropout {label}", dropped
             yield f"segment_expand {label}", op("segment_expand")(ptr, eid, grad, 40)

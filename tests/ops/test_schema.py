@@ -38,7 +38,18 @@ def _calls():
     back = csr.transpose
     soft = reference.segment_softmax(ptr, eid, heads)
     index = csr.edge % n
+    attention = [("gat", (x, y[..., 0], None, heads)), ("gatv2", (x, y, x[0]))]
+    attention.append(("dot", (x, y, x, heads)))
+    forward, backward = [], []
+    for kind, tensors in attention:
+        how = (0.2, 0.3, torch.tensor(3))
+        results = getattr(reference, f"attention_{kind}")(ptr, col, eid, *tensors, *how)
+        forward.append((f"attention_{kind}", (ptr, col, eid, *tensors, *how)))
+        arguments = (ptr, col, eid, *back, *tensors, *results, y, *how)
+        backward.append((f"attention_{kind}_backward", arguments))
     return [
+        *forward,
+        *backward,
         ("coo_to_csr", (csr.row, col, n)),
         ("csr_transpose", (ptr, col, n)),
         ("csr_add_loops", (ptr, col, eid)),

@@ -25,6 +25,11 @@ GNNLIB_KERNEL(multi_backward);
 GNNLIB_KERNEL(sddmm);
 GNNLIB_KERNEL(softmax);
 GNNLIB_KERNEL(softmax_backward);
+GNNLIB_KERNEL(attention);
+GNNLIB_KERNEL(attention_pack);
+GNNLIB_KERNEL(attention_gat_sources);
+GNNLIB_KERNEL(attention_destinations);
+GNNLIB_KERNEL(attention_sources);
 GNNLIB_KERNEL(expand);
 GNNLIB_KERNEL(gather);
 GNNLIB_KERNEL(scatter_add);
@@ -44,6 +49,11 @@ const Kernels table = {
     sddmm,
     softmax,
     softmax_backward,
+    attention,
+    attention_pack,
+    attention_gat_sources,
+    attention_destinations,
+    attention_sources,
     expand,
     gather,
     scatter_add,
