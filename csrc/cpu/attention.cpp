@@ -192,33 +192,6 @@ TwoTensors attention_gatv2(const Tensor& ptr, const Tensor& col, const OptionalT
   return bound.forward();
 }
 
-// The rows in a number of parts that the number of threads has no part in: what is summed over the
-// rows is summed in the parts, and then over them in order.
-template <typename F>
-static void parallel_parts(const BoundCsr& csr, int64_t work, int64_t parts, const F& f) {
-  const int64_t rows = csr.num_rows, total = csr.at(rows) + rows;
-  auto bound = [&](int64_t p) {
-    if (p == parts) return rows;
-    int64_t low = 0, high = rows;
-    while (low < high) {
-      const int64_t middle = (low + high) / 2;
-      csr.at(middle) + middle < total / parts* p ? low = middle + 1 : high = middle;
-    }
-    return low;
-  };
-  const int64_t threads = work < kSerialWork ? 1 : torch::stable::get_num_threads();
-  std::atomic<int64_t> next{0};
-  auto take = [&](int64_t first, int64_t last) {
-    for (int64_t t = first; t < last; ++t) {
-      for (int64_t p = next++; p < parts; p = next++) f(p, bound(p), bound(p + 1));
-    }
-  };
-  if (threads == 1)
-    take(0, 1);
-  else
-    torch::stable::parallel_for(0, threads, 1, take);
-}
-
 template <typename A>
 static void sum_parts(const Tensor& parts, const Tensor& out) {
   const A* from = static_cast<const A*>(parts.data_ptr());
@@ -242,6 +215,8 @@ std::tuple<Tensor, Tensor, Tensor> attention_gatv2_backward(
   args.att = bound.wide("att", att, {args.heads, args.dim});
   bound.results(out, lse, grad);
   const BoundTranspose transpose(bound, t_ptr, t_row, t_pos);
+  // A number that the number of threads has no part in: what is summed over the rows is summed in
+  // the parts, and then over them in order.
   const int64_t parts = bound.work < kSerialWork ? 1 : 64;
   Tensor grad_src = new_output(bound.value, with_rows(bound.value, bound.value.size(0)));
   Tensor grad_dst = new_output(bound.value, with_rows(bound.value, bound.csr.num_rows));
@@ -253,10 +228,11 @@ std::tuple<Tensor, Tensor, Tensor> attention_gatv2_backward(
   args.edges = edges.data_ptr();
   char* to = static_cast<char*>(grad_parts.data_ptr());
   const int64_t bytes = args.heads * args.dim * int64_t(grad_parts.element_size());
-  parallel_parts(bound.csr, bound.work, parts, [&](int64_t part, int64_t first, int64_t last) {
+  const auto bounds = split_rows(bound.csr, parts);
+  parallel_parts(parts, bound.work, [&](int64_t part, int64_t) {
     AttentionArgs mine = args;
     mine.grad_att = to + part * bytes;
-    kernels().attention_destinations(mine, first, last);
+    kernels().attention_destinations(mine, bounds[part], bounds[part + 1]);
   });
   args.dtype == Dtype::f64 ? sum_parts<double>(grad_parts, grad_att)
                            : sum_parts<float>(grad_parts, grad_att);

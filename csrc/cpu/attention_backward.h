@@ -8,6 +8,8 @@
 // CSR, so every sum has one owner; between the two passes go arrays [E, heads].
 #pragma once
 
+#include <cstring>
+
 #include "attention.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {

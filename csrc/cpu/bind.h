@@ -142,15 +142,9 @@ void parallel_parts(int64_t parts, int64_t work, const F& f) {
   });
 }
 
-// Runs f(first, last) over the rows in parts of about equal edges + rows.
-template <typename F>
-void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
-  const int64_t rows = csr.num_rows;
-  if (rows == 0) return;
-  const int64_t threads = threads_for(work);
-  if (threads == 1) return f(int64_t(0), rows);
-  const int64_t parts = std::min<int64_t>(rows, threads * 16);
-  const int64_t total = csr.at(rows) + rows;
+// Where parts of about equal edges + rows begin, and where the last one ends.
+inline std::vector<int64_t> split_rows(const BoundCsr& csr, int64_t parts) {
+  const int64_t rows = csr.num_rows, total = csr.at(rows) + rows;
   std::vector<int64_t> bounds(parts + 1, rows);
   for (int64_t p = 0; p < parts; ++p) {
     const int64_t target = total / parts * p;
@@ -161,6 +155,18 @@ void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
     }
     bounds[p] = low;
   }
+  return bounds;
+}
+
+// Runs f(first, last) over the rows.
+template <typename F>
+void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
+  const int64_t rows = csr.num_rows;
+  if (rows == 0) return;
+  const int64_t threads = threads_for(work);
+  if (threads == 1) return f(int64_t(0), rows);
+  const int64_t parts = std::min<int64_t>(rows, threads * 16);
+  const auto bounds = split_rows(csr, parts);
   parallel_parts(parts, work, [&](int64_t p, int64_t) {
     if (bounds[p] < bounds[p + 1]) f(bounds[p], bounds[p + 1]);
   });

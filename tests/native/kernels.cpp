@@ -85,6 +85,52 @@ static void same_bits(const std::string& name, int64_t rows, std::vector<char>& 
   }
 }
 
+// The passes of attention. The CSR stands for its own transpose: what is read is inside, and what
+// comes out need only be the same.
+template <typename S, typename I>
+static void attend(Dtype dtype, const std::string& label, const Graph<I>& graph,
+                   const std::vector<S>& x, const std::vector<S>& y, std::vector<char>& out) {
+  const Kernels& k = kernels();
+  std::vector<double> scores(kEdges * kHeads, 0.25), lse(kDst * kHeads, 3),
+      room(kEdges * kHeads * 2);
+  std::vector<double> packed(kDst * kHeads * 3, 0.125), other(kDst * kHeads * kDim), third(other);
+  std::vector<char> none, extra(other.size() * sizeof(double));
+  for (Score score : {Score::gat, Score::gatv2, Score::dot}) {
+    AttentionArgs a{};
+    a.csr = graph.csr(), a.value = a.key = x.data(), a.query = y.data(), a.score = score;
+    a.att = a.score_src = a.score_dst = scores.data();
+    a.score_edge = score == Score::gatv2 ? nullptr : scores.data();
+    a.out = out.data(), a.lse = lse.data(), a.slope = 0.2, a.scale = 0.5, a.seed = 3;
+    a.threshold = 1 << 22, a.keep_scale = 4.0 / 3, a.heads = kHeads, a.dim = kDim, a.dtype = dtype;
+    const auto name = "attention " + std::to_string(int(score)) + " " + label;
+    same_bits(name, kDst, out, none,
+              [&](int64_t first, int64_t last) { k.attention(a, first, last); });
+    const std::vector<char> before = out;
+    a.out = const_cast<char*>(before.data()), a.grad = y.data(), a.packed = packed.data();
+    a.edges = room.data(), a.grad_query = extra.data(), a.grad_key = other.data();
+    a.grad_value = third.data();
+    if (score == Score::gat) {
+      k.attention_pack(a, 0, kDst);
+      a.pos = graph.eid.data(), a.grad_value = out.data(), a.grad_src = other.data();
+      same_bits(name + " sources", kSrc, out, none,
+                [&](int64_t first, int64_t last) { k.attention_gat_sources(a, first, last); });
+      continue;
+    }
+    std::vector<double> att(kHeads * kDim);
+    a.grad_query = out.data(), a.grad_att = score == Score::gatv2 ? att.data() : nullptr;
+    // The gradient of att is one of all rows: with it, one call.
+    if (a.grad_att) {
+      k.attention_destinations(a, 0, kDst);
+    } else {
+      same_bits(name + " destinations", kDst, out, none,
+                [&](int64_t first, int64_t last) { k.attention_destinations(a, first, last); });
+    }
+    a.pos = graph.eid.data(), a.grad_value = out.data();
+    same_bits(name + " sources", kSrc, out, none,
+              [&](int64_t first, int64_t last) { k.attention_sources(a, first, last); });
+  }
+}
+
 template <typename S, typename I>
 static void drive(Dtype dtype, const std::string& label) {
   const Kernels& k = kernels();
@@ -146,6 +192,22 @@ static void drive(Dtype dtype, const std::string& label) {
     same_bits("multi_backward " + label, kSrc, out, none,
               [&](int64_t first, int64_t last) { k.multi_backward(a, first, last); });
   }
+  for (bool number : {true, false}) {
+    SpmmAddArgs a{};
+    a.csr = graph.csr(), a.x = x.data(), a.y = y.data(), a.out = out.data(), a.arg = arg.data();
+    a.edge = number ? weight.data() : x.data() + 5, a.edge_is_number = number;
+    a.grad = y.data(), a.grad_is_own = true, a.dim = kDim, a.alpha = 0.5, a.dtype = dtype;
+    for (Reduce reduce : {Reduce::sum, Reduce::mean, Reduce::max}) {
+      a.reduce = reduce, a.relu = reduce == Reduce::sum;
+      same_bits("spmm_add " + label, kDst, out, arg,
+                [&](int64_t first, int64_t last) { k.spmm_add(a, first, last); });
+    }
+    same_bits("spmm_add_gate " + label, kDst, out, none,
+              [&](int64_t first, int64_t last) { k.spmm_add_gate(a, first, last); });
+    same_bits("spmm_add_edge " + label, kDst, out, none,
+              [&](int64_t first, int64_t last) { k.spmm_add_edge(a, first, last); });
+  }
+  attend<S, I>(dtype, label, graph, x, y, out);
   for (EdgeOp op : {EdgeOp::dot, EdgeOp::add, EdgeOp::sub, EdgeOp::mul, EdgeOp::copy}) {
     SddmmArgs a{};
     a.csr = graph.csr(), a.a = x.data(), a.b = y.data(), a.out = out.data();
@@ -279,7 +341,7 @@ static void sizes() {
 
 int main(int, char** argv) {
   // The kernels of the table, counted: whoever adds one drives it here too.
-  static_assert(sizeof(Kernels) == 13 * sizeof(void*));
+  static_assert(sizeof(Kernels) == 21 * sizeof(void*));
   if (argv[1] && std::strcmp(argv[1], "threads") == 0) {
     drive<float, int32_t>(Dtype::f32, "f32 i32");
     drive<double, int64_t>(Dtype::f64, "f64 i64");

@@ -47,7 +47,8 @@ def _laid(tensor, layout):
 def cases(draw):
     """A label, and calls of all operators on one structure: (name, arguments)."""
     size = st.integers(0, 12)
-    num_dst, num_src = draw(size), draw(size)
+    num_dst = draw(size)
+    num_src = num_dst if draw(st.booleans()) else draw(size)
     num_edges = draw(st.integers(0, 60)) if num_dst and num_src else 0
     hub = draw(st.booleans())  # half of the edges in one row
     by_user = draw(st.booleans())
@@ -106,10 +107,20 @@ def cases(draw):
     three = [values(num_dst, rows.shape[1], layout=layout).to(wide) for layout in layouts[:3]]
     calls.append(("spmm_multi_backward", t_ptr, t_row, rows, *three))
     calls.append(("spmm", ptr, col, eid, edges, x, "sum", None, col_scale))
+    one = values(num_edges, layout=layouts[2])
+    own = grad.flatten(1)
+    for edge in (None, one, edges.flatten(1)):
+        calls.append(("spmm_add", ptr, col, eid, rows, own, edge, 0.5, True, "sum"))
+        calls.append(("spmm_add", ptr, col, eid, rows, None, edge, -2.0, False, "mean"))
+        calls.append(("spmm_add_gate", ptr, col, eid, rows, own, edge, 0.5, own, True))
+        if edge is not None:
+            calls.append(("spmm_add_arg", ptr, col, eid, rows, edge, 0.5, "max"))
+            calls.append(("spmm_add_edge", ptr, col, eid, rows, own, edge, 0.5, own))
+    if len(shape) == 2:
+        calls += _attention(ptr, col, eid, csr, x, grad, values, p, wide)
     if num_dst == num_src:
         calls.append(("csr_add_loops", ptr, col, eid))
         half = [scale * 0.25 for scale in (row_scale, col_scale)]
-        one = values(num_edges, layout=layouts[2])
         calls.append(("propagate", ptr, col, eid, one, x, 2, 0.5, *half))
         calls.append(("propagate_powers", ptr, col, eid, None, x, 2, *half))
         if len(shape) == 2 and heads:
@@ -130,6 +141,23 @@ def cases(draw):
     calls.append(("scatter_add_", values(num_src, *shape, layout="plain").to(wide), edges, col))
     label = f"{num_dst=} {num_src=} {num_edges=} {shape=} {dtype} {index} {layouts}"
     return label, calls, draw(st.integers(1, 4))
+
+
+def _attention(ptr, col, eid, csr, x, y, values, p, wide):
+    """Calls of the attention operators and their gradients, x and y the rows of the two ends."""
+    heads, back = x.shape[1], csr.transpose
+    src, dst, edge = (values(n, heads).to(wide) for n in (csr.num_src, csr.num_dst, csr.num_edges))
+    att, seed = values(*x.shape[1:]).to(wide), torch.tensor(7)
+    calls = []
+    for kind, tensors in (
+        ("gat", (x, src, dst, edge)), ("gatv2", (x, y, att)), ("dot", (y, x, x, edge))
+    ):  # fmt: skip
+        how = (0.3, p, seed)
+        calls.append((f"attention_{kind}", ptr, col, eid, *tensors, *how))
+        out, lse = getattr(reference, f"attention_{kind}")(ptr, col, eid, *tensors, *how)
+        structure = (ptr, col, eid, *back)
+        calls.append((f"attention_{kind}_backward", *structure, *tensors, out, lse, y, *how))
+    return calls
 
 
 def _answer(function, arguments):
