@@ -193,6 +193,44 @@ def _edges(op: Any, name: str, small: Small) -> Iterator[Any]:
             yield op.edge_dropout(scores.flatten(1), ids, 0.3, torch.tensor(small.seed))
 
 
+def _sums(op: Any, name: str, small: Small) -> Iterator[Any]:
+    ptr, col, eid = reference_csr(small)
+    dtype, _ = _kind(small)
+    number = small.numbers()
+    x, y = (number(n, small.features, dtype=dtype) for n in (small.num_src, small.num_dst))
+    rows, numbers = number(len(col), small.features, dtype=dtype), number(len(col), dtype=dtype)
+    for edge in (rows, numbers):
+        if name == "spmm_add":
+            yield op.spmm_add(ptr, col, eid, x, y, edge, -0.5, True, "sum")
+            yield op.spmm_add(ptr, col, None, x, y, None, 1.0, False, "mean")
+        elif name == "spmm_add_arg":
+            yield op.spmm_add_arg(ptr, col, eid, x, edge, 0.5, "max")
+        elif name == "spmm_add_gate":
+            yield op.spmm_add_gate(ptr, col, eid, x, y, edge, 0.5, y, True)
+        else:
+            yield op.spmm_add_edge(ptr, col, eid, x, y, edge, 0.5, y)
+
+
+def _attention(op: Any, name: str, small: Small) -> Iterator[Any]:
+    ptr, col, eid = reference_csr(small)
+    dtype, _ = _kind(small)
+    number = small.numbers()
+    ends = ((n, HEADS, small.features) for n in (small.num_src, small.num_dst))
+    x, y = (number(*shape, dtype=dtype) for shape in ends)
+    scores = (number(n, HEADS, dtype=dtype) for n in (small.num_src, small.num_dst, len(col)))
+    src, dst, edge = scores
+    kind = name.split("_")[1]
+    att = number(HEADS, small.features, dtype=dtype)
+    tensors = {"gat": (x, src, dst, edge), "gatv2": (x, y, att), "dot": (y, x, x, edge)}[kind]
+    how = (0.4, 0.3, torch.tensor(small.seed))
+    if not name.endswith("_backward"):
+        yield getattr(op, name)(ptr, col, eid, *tensors, *how)
+        return
+    results = getattr(reference, f"attention_{kind}")(ptr, col, eid, *tensors, *how)
+    back = reference.csr_transpose(ptr, col, small.num_src)
+    yield getattr(op, name)(ptr, col, eid, *back, *tensors, *results, y, *how)
+
+
 def _scatter(op: Any, name: str, small: Small) -> Iterator[Any]:
     index = small.edge_index[0].contiguous()
     dtype, _ = _kind(small)
@@ -217,6 +255,10 @@ FAMILIES = {
     _spmm: ("spmm", "spmm_arg", "spmm_arg_backward", "spmm_arg_weight"),
     _steps: (
         "spmm_multi", "spmm_multi_backward", "propagate", "propagate_powers", "propagate_horner",
+    ),
+    _sums: ("spmm_add", "spmm_add_arg", "spmm_add_gate", "spmm_add_edge"),
+    _attention: tuple(
+        f"attention_{kind}{way}" for kind in ("gat", "gatv2", "dot") for way in ("", "_backward")
     ),
     _edges: (
         "sddmm", "segment_expand", "segment_softmax", "segment_softmax_backward", "edge_dropout",

@@ -141,6 +141,8 @@ static void sum_edges(const BoundAttention& bound, const Tensor& edges, const vo
   sum.out = out.data_ptr();
   sum.heads = 1;
   sum.dim = bound.args.heads;
+  sum.x_stride = sum.out_stride = sum.dim;
+  sum.factor = 1;
   sum.dtype = bound.args.dtype == Dtype::f64 ? Dtype::f64 : Dtype::f32;
   sum.reduce = Reduce::sum;
   parallel_rows(bound.csr, (bound.csr.num_edges + bound.csr.num_rows) * sum.dim,

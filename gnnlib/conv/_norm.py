@@ -33,7 +33,7 @@ def gcn_norm(
     if edge_weight is None:
         scale = looped.memo(("gcn_norm", wide), lambda: inverse_root(looped.degree(dtype=wide)))
         return looped, None, scale
-    if edge_weight.requires_grad or edge_weight.is_inference() or is_tracing():
+    if is_tracing() or edge_weight.requires_grad or edge_weight.is_inference():
         return looped, *_weighted_norm(adj, looped, edge_weight, wide, loop_weight)
     # Constant weights: kept while they live and nobody writes into them.
     norms = adj.memo("weighted_norms", WeakIdKeyDictionary)

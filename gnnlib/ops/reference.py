@@ -134,7 +134,7 @@ def spmm_arg_backward(
     num_src: int,
 ) -> Tensor:
     out = grad.new_zeros((num_src,) + grad.shape[1:], dtype=accumulate_dtype(grad.dtype))
-    if grad.numel() == 0 or num_src == 0:
+    if not (arg >= 0).any():
         return out.to(grad.dtype)
     win = arg.clamp(min=0).long()
     share = torch.where(arg >= 0, grad, 0).to(out.dtype)

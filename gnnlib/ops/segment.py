@@ -225,7 +225,7 @@ class _ArgToRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         eid, arg = ctx.saved_tensors
-        if grad.shape[0] == 0:
+        if grad.shape[0] == 0 or (eid is not None and eid.shape[0] == 0):
             return None, grad.new_zeros(arg.shape), None, None
         row = arg.clamp(min=0).long()
         row = row if eid is None else eid[row.flatten()].long().reshape(row.shape)

@@ -66,6 +66,11 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...] | None]] = {
     "SAGEConv_max": (lambda: conv.SAGEConv(FEATURES, FEATURES, aggr="max"), None),
     "SGConv": (lambda: conv.SGConv(FEATURES, FEATURES, K=2), ()),
     "TAGConv": (lambda: conv.TAGConv(FEATURES, FEATURES, K=2), ()),
+    "TransformerConv": (lambda: conv.TransformerConv(FEATURES, 16, heads=4), None),
+    "TransformerConv_edge_dim": (
+        lambda: conv.TransformerConv(FEATURES, 16, heads=4, edge_dim=8),
+        (8,),
+    ),
 }
 
 

@@ -47,15 +47,15 @@ def test_its_options_equal_pyg(options, out_channels):
 @pytest.mark.parametrize(("out_channels", "width"), [(3, 3), (6, 4)])
 def test_the_hops_run_on_the_narrower_side(monkeypatch, out_channels, width):
     graph = make_graph("unsorted")
-    spmm, widths = ops.spmm, []
+    propagate, widths = ops.propagate, []
 
-    def watched(ptr, col, x, *args, **kwargs):
-        widths.append(x.shape[1])
-        return spmm(ptr, col, x, *args, **kwargs)
+    def watched(ptr, col, x, steps, *args, **kwargs):
+        widths.append((x.shape[1], steps))
+        return propagate(ptr, col, x, steps, *args, **kwargs)
 
-    monkeypatch.setattr(ops, "spmm", watched)
+    monkeypatch.setattr(ops, "propagate", watched)
     SGConv(4, out_channels, K=2)(graph.x, graph)
-    assert widths == [width, width]
+    assert widths == [(width, 2)]
 
 
 def test_sparse_features_are_never_made_dense(monkeypatch):

@@ -260,7 +260,7 @@ def answers(
                 if edge is None:
                     continue
                 for reduce in ("max", "min"):
-                    out, arg = op("spmm_add_arg")(ptr, col, eid, x, edge, 1.5, reduce)
+                    out, arg = op("spmm_add_arg")(ptr, col, eid, x, edge, 0.5, reduce)
                     yield f"spmm_add_arg {reduce} {named}", out
                     yield f"arg of spmm_add {reduce} {named}", arg
                 out = op("spmm_add_edge")(ptr, col, eid, x, grad, edge, -0.5, grad)

@@ -131,8 +131,8 @@ def test_bad_arguments_are_refused():
     text = "weight must not require a gradient: a step for each gradient is `spmm`'s"
     refused(text, ops.propagate, *of, x, 2, weight)
     refused(r"propagate: the number of steps must be 0 or more, got -1", ops.propagate, *of, x, -1)
-    text = r"propagate: x must have one row per node: ptr has 5, got x of shape \(4, 3\)"
-    refused(text, ops.propagate, *of, values(4, 3), 2)
+    text = r"propagate: x must have one row per node: ptr has 5, got x of shape \(6, 3\)"
+    refused(text, ops.propagate, *of, values(6, 3), 2)
     text = r"propagate_horner: x must be \[N, K \+ 1, …\] with K of 0 or more, got shape \(5, 3\)"
     refused(text, ops.propagate_horner, *of, x)
     text = r"propagate: row_scale must have shape \(5\), got \(4\)"
