@@ -23,109 +23,129 @@ GNNLIB_INLINE Vec<T, L> over_lanes(Vec<T, L> v, F&& f) {
   return v;
 }
 
-// A row with H scores an edge, H a divisor of the lanes: a lane always meets the same head.
+// The largest of the first `lanes` scores [degree, H] of each head, and their sums.
 template <int H, typename A>
-GNNLIB_INLINE void softmax_row(A* r, int64_t used) {
+GNNLIB_INLINE void largest(A* r, int64_t lanes, A* top) {
   constexpr int L = 64 / sizeof(A);
   using Vector = Vec<A, L>;
-  const int64_t padded = (used + L - 1) / L * L;
-  for (int64_t n = used; n < padded; ++n) r[n] = -INFINITY;
-  Vector top = Vector{} - INFINITY, total = {};
-  for (int64_t n = 0; n < padded; n += L) {
-    const Vector value = load_vec<A, L>(r + n);
-    top = value > top ? value : top;
+  Vector high = Vector{} - INFINITY;
+  for (int64_t n = 0; n < lanes; n += L) {
+    const Vector value = load<A, L>(r + n);
+    high = value > high ? value : high;
   }
-  top = over_lanes<H, A, L>(top, [](Vector a, Vector b) { return a > b ? a : b; });
-  for (int64_t n = 0; n < padded; n += L) {
-    store_vec<A, L>(r + n, load_vec<A, L>(r + n) - top);
-  }
-  exp_in_place(r, padded);
-  for (int64_t n = 0; n < padded; n += L) total += load_vec<A, L>(r + n);
-  total = over_lanes<H, A, L>(total, [](Vector a, Vector b) { return a + b; });
-  const Vector share = A(1) / total;
-  for (int64_t n = 0; n < padded; n += L) store_vec<A, L>(r + n, load_vec<A, L>(r + n) * share);
+  high = over_lanes<H, A, L>(high, [](Vector a, Vector b) { return a > b ? a : b; });
+  for (int h = 0; h < H; ++h) top[h] = high[h];
+}
+template <int H, typename A>
+GNNLIB_INLINE void sums(const A* r, int64_t lanes, A* total) {
+  constexpr int L = 64 / sizeof(A);
+  using Vector = Vec<A, L>;
+  Vector sum = {};
+  for (int64_t n = 0; n < lanes; n += L) sum += load<A, L>(r + n);
+  sum = over_lanes<H, A, L>(sum, [](Vector a, Vector b) { return a + b; });
+  for (int h = 0; h < H; ++h) total[h] = sum[h];
 }
 
-// Any number of heads; `top` and `total` have room for them.
-template <typename A>
-void softmax_row(A* r, int64_t degree, int64_t heads, A* top, A* total) {
-  for (int64_t h = 0; h < heads; ++h) top[h] = -INFINITY, total[h] = 0;
-  for (int64_t k = 0; k < degree; ++k) {
-    for (int64_t h = 0; h < heads; ++h) {
-      top[h] = r[k * heads + h] > top[h] ? r[k * heads + h] : top[h];
+// Softmax rows in groups: short rows share the vectors of exp, and what is addressed by edge ids is
+// gathered and scattered in tight loops, where the processor has many misses in flight. H is the
+// number of heads where that divides the lanes, else 0.
+template <typename S, typename I, int H>
+struct Softmax {
+  using A = Accumulate<S>;
+  static constexpr int L = 64 / sizeof(A);
+  static constexpr int64_t kGroup = 2048;  // values, in the first-level cache
+
+  const int64_t given;
+  Scratch<A> values, top, total;
+
+  explicit Softmax(int64_t heads) : given(heads) {
+    top.reserve(heads);
+    total.reserve(heads);
+  }
+  GNNLIB_INLINE int64_t heads() const { return H ? H : given; }
+
+  // Of the values of a row, those that are worth vectors.
+  static int64_t lanes_of(int64_t used) { return H && used >= 2 * L ? used / L * L : 0; }
+
+  GNNLIB_INLINE void shift(A* r, int64_t used) {
+    const int64_t lanes = lanes_of(used);
+    for (int64_t h = 0; h < heads(); ++h) top.data[h] = -INFINITY;
+    if constexpr (H > 0) {
+      if (lanes) largest<H>(r, lanes, top.data);
+    }
+    for (int64_t n = lanes; n < used; n += heads()) {
+      for (int64_t h = 0; h < heads(); ++h) {
+        top.data[h] = r[n + h] > top.data[h] ? r[n + h] : top.data[h];
+      }
+    }
+    for (int64_t n = 0; n < used; n += heads()) {
+      for (int64_t h = 0; h < heads(); ++h) r[n + h] -= top.data[h];
     }
   }
-  for (int64_t k = 0; k < degree; ++k) {
-    for (int64_t h = 0; h < heads; ++h) r[k * heads + h] -= top[h];
-  }
-  const int64_t used = degree * heads, padded = (used + 15) / 16 * 16;
-  for (int64_t n = used; n < padded; ++n) r[n] = 0;
-  exp_in_place(r, padded);
-  for (int64_t k = 0; k < degree; ++k) {
-    for (int64_t h = 0; h < heads; ++h) total[h] += r[k * heads + h];
-  }
-  for (int64_t h = 0; h < heads; ++h) total[h] = 1 / total[h];
-  for (int64_t k = 0; k < degree; ++k) {
-    for (int64_t h = 0; h < heads; ++h) r[k * heads + h] *= total[h];
-  }
-}
 
-void softmax(const SoftmaxArgs& args, int64_t first, int64_t end) {
-  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
-    using A = Accumulate<S>;
+  GNNLIB_INLINE void normalise(A* r, int64_t used) {
+    const int64_t lanes = lanes_of(used);
+    for (int64_t h = 0; h < heads(); ++h) total.data[h] = 0;
+    if constexpr (H > 0) {
+      if (lanes) sums<H>(r, lanes, total.data);
+    }
+    for (int64_t n = lanes; n < used; n += heads()) {
+      for (int64_t h = 0; h < heads(); ++h) total.data[h] += r[n + h];
+    }
+    for (int64_t h = 0; h < heads(); ++h) total.data[h] = 1 / total.data[h];
+    for (int64_t n = 0; n < used; n += heads()) {
+      for (int64_t h = 0; h < heads(); ++h) r[n + h] *= total.data[h];
+    }
+  }
+
+  void rows(const SoftmaxArgs& args, int64_t first, int64_t end) {
     const I* ptr = static_cast<const I*>(args.csr.ptr);
     const I* eid = static_cast<const I*>(args.csr.eid);
     const S* scores = static_cast<const S*>(args.scores);
     S* out = static_cast<S*>(args.out);
-    const int64_t heads = args.heads, limit = ptr[end];
-    Scratch<A> row, top, total;
-    top.reserve(heads);
-    total.reserve(heads);
-    for (int64_t i = first; i < end; ++i) {
-      const int64_t begin = ptr[i], degree = ptr[i + 1] - begin, used = degree * heads;
-      if (used == 0) continue;
-      row.reserve(used);
-      A* r = row.data;
-      if (!eid) {
-        for (int64_t n = 0; n < used; ++n) r[n] = load_one(scores + begin * heads + n);
-      } else {
-        for (int64_t k = 0; k < degree; ++k) {
-          if (begin + k + kFar < limit) {
-            __builtin_prefetch(scores + eid[begin + k + kFar] * heads);
-            __builtin_prefetch(out + eid[begin + k + kFar] * heads, 1);
-          }
-          const S* from = scores + eid[begin + k] * heads;
-          if (heads == 1) {
-            r[k] = load_one(from);
-          } else {
-            for (int64_t h = 0; h < heads; ++h) r[k * heads + h] = load_one(from + h);
-          }
-        }
+    for (int64_t i = first; i < end;) {
+      const int64_t begin = ptr[i];
+      int64_t last = i + 1;
+      while (last < end && (ptr[last + 1] - begin) * heads() <= kGroup) ++last;
+      const int64_t edges = ptr[last] - begin, used = edges * heads();
+      const int64_t padded = (used + 15) / 16 * 16;
+      values.reserve(used);
+      A* r = values.data;
+      for (int64_t k = 0; k < edges; ++k) {
+        const S* from = scores + (eid ? int64_t(eid[begin + k]) : begin + k) * heads();
+        for (int64_t h = 0; h < heads(); ++h) r[k * heads() + h] = load_one(from + h);
       }
-      switch (heads) {
-        case 1:
-          softmax_row<1>(r, used);
-          break;
-        case 2:
-          softmax_row<2>(r, used);
-          break;
-        case 4:
-          softmax_row<4>(r, used);
-          break;
-        case 8:
-          softmax_row<8>(r, used);
-          break;
-        default:
-          softmax_row(r, degree, heads, top.data, total.data);
+      for (int64_t n = used; n < padded; ++n) r[n] = 0;
+      for (int64_t row = i; row < last; ++row) {
+        shift(r + (ptr[row] - begin) * heads(), (ptr[row + 1] - ptr[row]) * heads());
       }
-      if (!eid) {
-        for (int64_t n = 0; n < used; ++n) store_one(out + begin * heads + n, r[n]);
-      } else {
-        for (int64_t k = 0; k < degree; ++k) {
-          S* to = out + eid[begin + k] * heads;
-          for (int64_t h = 0; h < heads; ++h) store_one(to + h, r[k * heads + h]);
-        }
+      exp_in_place(r, padded);
+      for (int64_t row = i; row < last; ++row) {
+        normalise(r + (ptr[row] - begin) * heads(), (ptr[row + 1] - ptr[row]) * heads());
       }
+      for (int64_t k = 0; k < edges; ++k) {
+        S* to = out + (eid ? int64_t(eid[begin + k]) : begin + k) * heads();
+        for (int64_t h = 0; h < heads(); ++h) store_one(to + h, r[k * heads() + h]);
+      }
+      i = last;
+    }
+  }
+};
+
+void softmax(const SoftmaxArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;
+  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
+    switch (args.heads) {
+      case 1:
+        return Softmax<S, I, 1>(1).rows(args, first, end);
+      case 2:
+        return Softmax<S, I, 2>(2).rows(args, first, end);
+      case 4:
+        return Softmax<S, I, 4>(4).rows(args, first, end);
+      case 8:
+        return Softmax<S, I, 8>(8).rows(args, first, end);
+      default:
+        return Softmax<S, I, 0>(args.heads).rows(args, first, end);
     }
   });
 }
