@@ -188,9 +188,9 @@ def _joined(a: EdgeRows, b: EdgeRows) -> EdgeRows | None:
 
 
 def _sum(like: EdgeRows, src: Any, dst: Any, edge: Any) -> Any:
-    if edge is None and (src is None or dst is None):
-        return like.like("src", src) if dst is None else like.like("dst", dst)
     rows: Any = dst if src is None else src
+    if edge is None and (src is None or dst is None):
+        return like.like("src" if dst is None else "dst", rows)
     return like.like("sum", rows, Sum(src, dst, edge))
 
 

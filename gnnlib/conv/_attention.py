@@ -1,17 +1,14 @@
 """What the attention convs share: their doors, and all that follows the scores."""
 
-import contextlib
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import ops
 from .._errors import check_dropout
 from ..adjacency import Adjacency
-from ..features import SparseFeatures
-from ..linear import Linear, check_features
+from ..linear import Linear
 
 
 def check_attention(heads: object, dropout: float) -> None:
@@ -44,26 +41,16 @@ def score_weight(lin: Linear, attention: Tensor) -> Tensor:
     return (lin.weight.reshape(heads, width, -1) * attention.reshape(heads, width, 1)).sum(1)
 
 
-def linear_scores(x: Any, lin: Linear, *attentions: Tensor) -> list[Tensor]:
-    """a·W x of each node and head for each a, [N, H], without the N × (H · D) products a ∘ W x.
-
-    Under autocast in float32, as softmax is.
-    """
-    check_features(x, lin)
-    with _without_autocast(x.device.type):
-        weight = [score_weight(lin, attention) for attention in attentions]
-        joined = weight[0] if len(weight) == 1 else torch.cat(weight)
-        x = x if x.dtype == joined.dtype else x.to(joined.dtype)
-        rows = x.matmul(joined.t()) if isinstance(x, SparseFeatures) else F.linear(x, joined)
-    if len(weight) == 1:
-        return [rows]
-    return list(rows.reshape(-1, len(weight), weight[0].shape[0]).unbind(1))
-
-
-def _without_autocast(device: str) -> Any:
-    if torch.is_autocast_enabled(device):
-        return torch.autocast(device, enabled=False)
-    return contextlib.nullcontext()
+def head_scores(rows: Tensor, *attentions: Tensor) -> list[Tensor]:
+    """a·rows[i, h] of each node and head for each a, [N, H]: one product with a matrix of blocks,
+    and no array of the N × (H · D) products a ∘ rows."""
+    heads, dim = rows.shape[1:]
+    blocks = [
+        torch.diag_embed(a.reshape(heads, dim).t()).transpose(0, 1).reshape(heads * dim, heads)
+        for a in attentions
+    ]
+    joined = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
+    return list(rows.flatten(1).matmul(joined).split(heads, 1))
 
 
 def finish(layer: Any, out: Tensor, x: Any) -> Tensor:

@@ -15,7 +15,7 @@ from ._attention import (
     checked_edge_attr,
     dropout_of,
     finish,
-    linear_scores,
+    head_scores,
     score_weight,
     weights_and_result,
 )
@@ -147,17 +147,20 @@ class GATConv(nn.Module):
 
     def _project(self, x: Any) -> tuple[Tensor, Tensor, Tensor | None]:
         """W x of the sources as [num_src, H, out_channels]; a_s·W x and a_t·W x."""
+        shape = (-1, self.heads, self.out_channels)
         if not isinstance(x, tuple):
             if self.lin is None:
                 raise ValueError(
                     f"x must be a pair (x_src, x_dst): in_channels is {self.in_channels}"
                 )
-            source, scores = self.lin(x), linear_scores(x, self.lin, self.att_src, self.att_dst)
-            return source.reshape(-1, self.heads, self.out_channels), scores[0], scores[1]
+            source = self.lin(x).reshape(shape)
+            return source, *head_scores(source, self.att_src, self.att_dst)
         lin_src, lin_dst = (self.lin_src, self.lin_dst) if self.lin is None else (self.lin,) * 2
-        source = lin_src(x[0]).reshape(-1, self.heads, self.out_channels)
-        scores_dst = None if x[1] is None else linear_scores(x[1], lin_dst, self.att_dst)[0]
-        return source, linear_scores(x[0], lin_src, self.att_src)[0], scores_dst
+        source = lin_src(x[0]).reshape(shape)
+        scores_dst = None
+        if x[1] is not None:
+            scores_dst = head_scores(lin_dst(x[1]).reshape(shape), self.att_dst)[0]
+        return source, head_scores(source, self.att_src)[0], scores_dst
 
     def _scores(
         self, adj: Adjacency, src: Tensor, dst: Tensor | None, edge: Tensor | None

@@ -1,5 +1,7 @@
 """TAGConv: the topology adaptive graph convolution of Du et al."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -92,7 +94,7 @@ class TAGConv(nn.Module):
     ) -> Tensor:
         """All hops in one operator, and all Linears in one product."""
         check_features(x, self.lins[0])  # pyright: ignore[reportArgumentType]
-        weights = [lin.weight for lin in self.lins]
+        weights: Any = [lin.weight for lin in self.lins]
         steps: dict = {"eid": adj.eid, "row_scale": scale, "col_scale": scale}
         steps["transpose"] = adj.transpose
         if linear_first(x, self.lins[0]):  # pyright: ignore[reportArgumentType]

@@ -4,6 +4,8 @@ Slower than the fused backward passes and with arrays [E, H] (gatv2: [E, H, D]);
 returns what the operator of its name with `_backward` returns, with None for what was not given.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from .segment import segment_expand, segment_reduce, segment_softmax
 from .spmm import weighted_sum
 
 
-def gat(ptr, col, eid, back, x, src, dst, edge, lse, grad, slope, dropout, seed):
+def gat(ptr, col, eid, back: Any, x, src, dst, edge, lse, grad, slope, dropout, seed):
     if src is None:
         raw = None if dst is None else segment_expand(ptr, dst, col.shape[0])
     else:
@@ -32,7 +34,7 @@ def gat(ptr, col, eid, back, x, src, dst, edge, lse, grad, slope, dropout, seed)
     return grad_x, grad_src, grad_dst, None if edge is None else _by_edge(eid, d_raw)
 
 
-def gatv2(ptr, col, eid, back, x_src, x_dst, att, lse, grad, slope, dropout, seed):
+def gatv2(ptr, col, eid, back: Any, x_src, x_dst, att, lse, grad, slope, dropout, seed):
     num_edges = col.shape[0]
     rows = x_dst.flatten(1)
     raw = gather_rows(x_src, col) + segment_expand(ptr, rows, num_edges).reshape(
@@ -49,7 +51,7 @@ def gatv2(ptr, col, eid, back, x_src, x_dst, att, lse, grad, slope, dropout, see
     return grad_src, grad_dst, (d_score.unsqueeze(-1) * hidden).sum(0)
 
 
-def dot(ptr, col, eid, back, query, key, value, edge, lse, grad, scale, dropout, seed):
+def dot(ptr, col, eid, back: Any, query, key, value, edge, lse, grad, scale, dropout, seed):
     score = sddmm_dot(ptr, col, None, query, key, *back, None).to(lse.dtype) * scale
     if edge is not None:
         score = score + (edge if eid is None else gather_rows(edge, eid))
@@ -63,7 +65,7 @@ def dot(ptr, col, eid, back, query, key, value, edge, lse, grad, scale, dropout,
     return grad_query, grad_key, grad_value, None if edge is None else _by_edge(eid, d_score)
 
 
-def _through_softmax(ptr, col, eid, back, p, value, lse, grad, dropout, seed):
+def _through_softmax(ptr, col, eid, back: Any, p, value, lse, grad, dropout, seed):
     """(gradient of the values, gradient of the scores in CSR order, the way back's way back)."""
     num_edges = col.shape[0]
     turn = (ptr, col, None, None)

@@ -5,6 +5,7 @@ mask of dropout is a hash.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -211,8 +212,7 @@ def attention_dot(
     check_edges(col, value, eid)
     query, key, value = autocast(query, key, value)
     score_edge = _widened(score_edge, value)
-    if scale is None:
-        scale = max(query.shape[-1], 1) ** -0.5
+    scale = float(max(query.shape[-1], 1) ** -0.5) if scale is None else scale
     seed = _checked("scale", scale, dropout, seed)
     if not needs_grad(query, key, value, score_edge):
         return _dot(ptr, col, eid, query, key, value, score_edge, scale, dropout, seed)[0]
@@ -220,7 +220,7 @@ def attention_dot(
     return form(_Dot).apply(ptr, col, eid, *_back(ptr, col, eid, value, transpose), *rest)[0]
 
 
-def _widened(score, rows: Tensor):
+def _widened(score: Any, rows: Tensor) -> Any:
     """In the dtype in which what belongs to `rows` is accumulated."""
     return None if score is None else score.to(accumulate_dtype(rows.dtype))
 

@@ -1,5 +1,7 @@
 """Several steps along the edges in one call: no Python between them, and two buffers for all."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -169,7 +171,7 @@ def _run_horner(ptr, col, eid, weight, x, row_scale, col_scale, back) -> Tensor:
     return form(_Horner).apply(*arguments, *back) if needs_grad(x) else _horner(*arguments)
 
 
-def _transposed_steps(saved) -> tuple[tuple, tuple]:
+def _transposed_steps(saved) -> tuple[Any, Any]:
     """What the steps along the reversed edges are given before x, and after the numbers."""
     ptr, col, eid, weight, row_scale, col_scale, *back = saved
     return (*turned(back), weight), (col_scale, row_scale, (ptr, col, None, eid))

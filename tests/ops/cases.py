@@ -292,7 +292,8 @@ def answers(
                     results = (ptr, col, eid, t_ptr, t_row, t_pos, *tensors, out, lse, grad)
                     for n, gradient in enumerate(op(f"attention_{kind}_backward")(*results, *how)):
                         top = gradient.abs().max().clamp(min=1) if gradient.numel() else 1
-                        yield f"gradient {n} of {kind} {label}", gradient / top
+                        # Rounded like out, which they are computed from.
+                        yield f"gradient {n} of {kind} {label}", (gradient / top).to(dtype)
             dropped = op("edge_dropout")(edges.flatten(1), eid, 0.3, seed)
             yield f"edge_dropout {label}", dropped
             yield f"segment_expand {label}", op("segment_expand")(ptr, eid, grad, 40)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -382,7 +383,10 @@ def test_under_vmap_the_gradient_has_the_mask_of_the_forward_pass(kind):
     several = [torch.stack([t, t * 2]).detach() for t in tensors]
 
     def total(*given):
-        return torch.vmap(lambda *t: call(kind, csr, *t, **options).sin().sum())(*given).sum()
+        def one(*sample: Any):
+            return call(kind, csr, *sample, **options).sin().sum()
+
+        return torch.vmap(one)(*given).sum()
 
     for k, grad in enumerate(torch.func.grad(total, tuple(range(len(several))))(*several)):
         moved = [t.clone() for t in several]
@@ -410,7 +414,8 @@ def test_autocast_casts_the_rows_and_keeps_the_scores(kind):
 @pytest.mark.parametrize("shape", [(4, 8), (3, 5)])
 def test_results_and_gradients_do_not_depend_on_the_threads(kind, shape):
     csr = random_csr(500, 400, 120_000, torch.int32)  # above the serial threshold
-    tensors = operands(kind, csr, *shape, torch.float32, grad=True)
+    heads, dim = shape
+    tensors = operands(kind, csr, heads, dim, torch.float32, grad=True)
 
     def run():
         out = call(kind, csr, *tensors, dropout=0.1, seed=seed())
@@ -426,7 +431,7 @@ def test_bad_arguments_are_named():
     csr = make_csr("unsorted")
     x, src, dst, edge = operands("gat", csr, 2, 3)
 
-    def f(csr=csr, x=x, src=src, dst=dst, edge=edge, **options):
+    def f(csr=csr, x=x, src: Any = src, dst: Any = dst, edge: Any = edge, **options):
         return ops.attention_gat(csr.ptr, csr.col, x, src, dst, edge, eid=csr.eid, **options)
 
     with pytest.raises(TypeError, match="one of score_src, score_dst, score_edge must be given"):
