@@ -45,7 +45,9 @@ struct HeadTable {
 
   HeadTable(int64_t heads, int64_t dim_) : dim(dim_) {
     head_of.reserve(heads * dim);
-    for (int64_t f = 0; f < heads * dim; ++f) head_of.data[f] = LaneId<A>(f / dim);
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t d = 0; d < dim; ++d) head_of.data[h * dim + d] = LaneId<A>(h);
+    }
   }
 };
 

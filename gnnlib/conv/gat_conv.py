@@ -154,7 +154,8 @@ class GATConv(nn.Module):
                     f"x must be a pair (x_src, x_dst): in_channels is {self.in_channels}"
                 )
             source = self.lin(x).reshape(shape)
-            return source, *head_scores(source, self.att_src, self.att_dst)
+            scores_src, scores_dst = head_scores(source, self.att_src, self.att_dst)
+            return source, scores_src, scores_dst
         lin_src, lin_dst = (self.lin_src, self.lin_dst) if self.lin is None else (self.lin,) * 2
         source = lin_src(x[0]).reshape(shape)
         scores_dst = None

@@ -4,8 +4,6 @@ Slower than the fused backward passes and with arrays [E, H] (gatv2: [E, H, D]);
 returns what the operator of its name with `_backward` returns, with None for what was not given.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from .segment import segment_expand, segment_reduce, segment_softmax
 from .spmm import weighted_sum
 
 
-def gat(ptr, col, eid, back: Any, x, src, dst, edge, lse, grad, slope, dropout, seed):
+def gat(ptr, col, eid, back, x, src, dst, edge, lse, grad, slope, dropout, seed):
     if src is None:
         raw = None if dst is None else segment_expand(ptr, dst, col.shape[0])
     else:
@@ -34,7 +32,7 @@ def gat(ptr, col, eid, back: Any, x, src, dst, edge, lse, grad, slope, dropout, 
     return grad_x, grad_src, grad_dst, None if edge is None else _by_edge(eid, d_raw)
 
 
-def gatv2(ptr, col, eid, back: Any, x_src, x_dst, att, lse, grad, slope, dropout, seed):
+def gatv2(ptr, col, eid, back, x_src, x_dst, att, lse, grad, slope, dropout, seed):
     num_edges = col.shape[0]
     rows = x_dst.flatten(1)
     raw = gather_rows(x_src, col) + segment_expand(ptr, rows, num_edges).reshape(
@@ -51,7 +49,7 @@ def gatv2(ptr, col, eid, back: Any, x_src, x_dst, att, lse, grad, slope, dropout
     return grad_src, grad_dst, (d_score.unsqueeze(-1) * hidden).sum(0)
 
 
-def dot(ptr, col, eid, back: Any, query, key, value, edge, lse, grad, scale, dropout, seed):
+def dot(ptr, col, eid, back, query, key, value, edge, lse, grad, scale, dropout, seed):
     score = sddmm_dot(ptr, col, None, query, key, *back, None).to(lse.dtype) * scale
     if edge is not None:
         score = score + (edge if eid is None else gather_rows(edge, eid))
@@ -61,11 +59,12 @@ def dot(ptr, col, eid, back: Any, query, key, value, edge, lse, grad, scale, dro
     )
     weight = (d_score * scale).to(query.dtype)
     grad_query = weighted_sum(ptr, col, None, weight, key, None, None, (*back, None))
-    grad_key = weighted_sum(*back, weight, query, None, None, turn)
+    t_ptr, t_row, t_pos = back
+    grad_key = weighted_sum(t_ptr, t_row, t_pos, weight, query, None, None, turn)
     return grad_query, grad_key, grad_value, None if edge is None else _by_edge(eid, d_score)
 
 
-def _through_softmax(ptr, col, eid, back: Any, p, value, lse, grad, dropout, seed):
+def _through_softmax(ptr, col, eid, back, p, value, lse, grad, dropout, seed):
     """(gradient of the values, gradient of the scores in CSR order, the way back's way back)."""
     num_edges = col.shape[0]
     turn = (ptr, col, None, None)
@@ -76,7 +75,9 @@ def _through_softmax(ptr, col, eid, back: Any, p, value, lse, grad, dropout, see
         ones = segment_expand(ptr, torch.ones_like(lse), num_edges)
         factor = edge_dropout(ones, dropout, eid=eid, seed=seed)
         weight = p * factor
-    grad_value = weighted_sum(*back, weight.to(value.dtype), grad, None, None, turn)
+    t_ptr, t_row, t_pos = back
+    weight = weight.to(value.dtype)
+    grad_value = weighted_sum(t_ptr, t_row, t_pos, weight, grad, None, None, turn)
     d_weight = sddmm_dot(ptr, col, None, grad, value, *back, None).to(p.dtype)
     weighted = p * (d_weight if factor is None else d_weight * factor)
     total = segment_expand(ptr, segment_reduce(ptr, weighted), num_edges)

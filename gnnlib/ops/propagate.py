@@ -1,7 +1,5 @@
 """Several steps along the edges in one call: no Python between them, and two buffers for all."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -171,10 +169,11 @@ def _run_horner(ptr, col, eid, weight, x, row_scale, col_scale, back) -> Tensor:
     return form(_Horner).apply(*arguments, *back) if needs_grad(x) else _horner(*arguments)
 
 
-def _transposed_steps(saved) -> tuple[Any, Any]:
-    """What the steps along the reversed edges are given before x, and after the numbers."""
+def _turned_steps(saved) -> tuple:
+    """The arguments of the steps along the reversed edges: structure, weight, scales, way back."""
     ptr, col, eid, weight, row_scale, col_scale, *back = saved
-    return (*turned(back), weight), (col_scale, row_scale, (ptr, col, None, eid))
+    t_ptr, t_row, t_at = turned(back)
+    return t_ptr, t_row, t_at, weight, col_scale, row_scale, (ptr, col, None, eid)
 
 
 class _Propagate(torch.autograd.Function):
@@ -193,8 +192,8 @@ class _Propagate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        before, after = _transposed_steps(ctx.saved_tensors)
-        out = _run_propagate(*before, grad, ctx.steps, ctx.alpha, *after)
+        ptr, col, eid, weight, *rest = _turned_steps(ctx.saved_tensors)
+        out = _run_propagate(ptr, col, eid, weight, grad, ctx.steps, ctx.alpha, *rest)
         return (None,) * 4 + (out,) + (None,) * 8
 
 
@@ -212,8 +211,8 @@ class _Powers(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        before, after = _transposed_steps(ctx.saved_tensors)
-        out = _run_horner(*before, grad, *after)
+        ptr, col, eid, weight, *rest = _turned_steps(ctx.saved_tensors)
+        out = _run_horner(ptr, col, eid, weight, grad, *rest)
         return (None,) * 4 + (out,) + (None,) * 7
 
 
@@ -232,8 +231,8 @@ class _Horner(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        before, after = _transposed_steps(ctx.saved_tensors)
-        out = _run_powers(*before, grad, ctx.steps, *after)
+        ptr, col, eid, weight, *rest = _turned_steps(ctx.saved_tensors)
+        out = _run_powers(ptr, col, eid, weight, grad, ctx.steps, *rest)
         return (None,) * 4 + (out,) + (None,) * 6
 
 
