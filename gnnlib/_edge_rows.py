@@ -162,15 +162,13 @@ class EdgeRows:
             return self.leave(function, *args, **kwargs)
         if not (self.may_gather or _stays_small(given)):
             return self.leave(function, *args, **kwargs)
-        kind = "edge" if all(a.kind == "edge" for a in lazy) else "value"
+        kind = "edge" if all(a.kind == "edge" and a.other is None for a in lazy) else "value"
 
         def plain(value: Any) -> Any:
             if not isinstance(value, EdgeRows):
                 return value
-            return value.tensor if kind == "edge" and value.other is None else value.gather()
+            return value.tensor if kind == "edge" else value.gather()
 
-        if any(a.other is not None for a in lazy if a.kind == "edge"):
-            kind = "value"
         result = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
         if isinstance(result, Tensor) and result.dim() > 0:
             size = max(a.shape.numel() for a in lazy)

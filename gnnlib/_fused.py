@@ -11,7 +11,7 @@ from . import ops
 from ._blocks import join
 from ._edge_rows import EdgeRows, Sum
 from .adjacency import Adjacency
-from .ops._common import counts, per_row
+from .ops._common import counts, per_row, zero_without_edges
 from .ops.multi import REDUCES as MULTI
 
 OPPOSITE = {"max": "min", "min": "max"}
@@ -63,7 +63,7 @@ def _fused(message: Any, adj: Adjacency, reduce: str) -> Tensor | None:
     if reduce not in ("sum", "mean"):  # of a product with dst, whose sign is unknown
         return None
     total = _of_sources(message.tensor, adj, reduce)
-    return None if total is None else _where_edges(total * message.other, adj)
+    return None if total is None else zero_without_edges(adj.ptr, total * message.other)
 
 
 def _of_edges(message: EdgeRows, adj: Adjacency, reduce: str) -> Tensor | None:
@@ -93,7 +93,7 @@ def _of_sources(
 def _of_destinations(y: Tensor, adj: Adjacency, reduce: str) -> Tensor:
     if reduce == "sum":
         y = (y * per_row(counts(adj.ptr, y.dtype), y)).to(y.dtype)
-    return _where_edges(y, adj)
+    return zero_without_edges(adj.ptr, y)
 
 
 def _of_sum(terms: Sum, adj: Adjacency, reduce: str) -> Tensor | None:
@@ -122,8 +122,3 @@ def _of_sum(terms: Sum, adj: Adjacency, reduce: str) -> Tensor | None:
         transpose=adj.transpose,
     )
     return out if terms.scale == 1 else out * terms.scale
-
-
-def _where_edges(out: Tensor, adj: Adjacency) -> Tensor:
-    """0 for the destinations without edges."""
-    return torch.where(per_row(adj.ptr.diff() > 0, out), out, 0)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ._convert import is_scipy_sparse
-from ._memo import is_tracing
+from ._memo import is_tracing, memo_of_tensor
 from .adjacency import Adjacency
 from .features import SparseFeatures
 from .graph import Graph
@@ -117,22 +117,17 @@ def check_matrices(x: Any) -> None:
 
 
 def _from_edge_index(edge_index: Tensor, num_src: int, num_dst: int) -> Adjacency:
-    if is_tracing() or edge_index.is_inference():
-        return Adjacency.from_edge_index(edge_index, num_src=num_src, num_dst=num_dst)
-    key = (edge_index._version, num_src, num_dst)
-    kept = _adjacencies.get(edge_index)
-    if kept is None or kept[0] != key:
-        sizes = (
-            {"num_nodes": num_src}
-            if num_src == num_dst
-            else {
-                "num_src": num_src,
-                "num_dst": num_dst,
-            }
-        )
-        kept = key, Adjacency.from_edge_index(edge_index, **sizes)
-        _adjacencies[edge_index] = kept
-    return kept[1]
+    sizes = (
+        {"num_nodes": num_src} if num_src == num_dst else {"num_src": num_src, "num_dst": num_dst}
+    )
+    if is_tracing():
+        sizes = {"num_src": num_src, "num_dst": num_dst}
+    return memo_of_tensor(
+        _adjacencies,
+        edge_index,
+        (num_src, num_dst),
+        lambda: Adjacency.from_edge_index(edge_index, **sizes),
+    )
 
 
 def _check_rows(adj: Adjacency, source: Any, target: Any, pair: bool) -> None:

@@ -8,7 +8,6 @@ from torch import Tensor
 from .. import ops
 from .._errors import check_dropout
 from ..adjacency import Adjacency
-from ..linear import Linear
 
 
 def check_attention(heads: object, dropout: float) -> None:
@@ -33,12 +32,6 @@ def checked_edge_attr(adj: Adjacency, edge_attr: Tensor | None, edge_dim: int) -
 def dropout_of(layer: Any) -> float:
     """The probability that is to be used now."""
     return layer.dropout if layer.training else 0.0
-
-
-def score_weight(lin: Linear, attention: Tensor) -> Tensor:
-    """The rows a·W of each head, [H, in_channels]: the scores are linear in x."""
-    heads, width = attention.shape[-2:]
-    return (lin.weight.reshape(heads, width, -1) * attention.reshape(heads, width, 1)).sum(1)
 
 
 def head_scores(rows: Tensor, *attentions: Tensor) -> list[Tensor]:

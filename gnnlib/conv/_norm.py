@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .. import ops
-from .._memo import is_tracing
+from .._memo import is_tracing, memo_of_tensor
 from ..adjacency import Adjacency
 from ..features import SparseFeatures
 from ..ops._dtypes import accumulate_dtype
@@ -33,30 +33,19 @@ def gcn_norm(
     if edge_weight is None:
         scale = looped.memo(("gcn_norm", wide), lambda: inverse_root(looped.degree(dtype=wide)))
         return looped, None, scale
-    if is_tracing() or edge_weight.requires_grad or edge_weight.is_inference():
-        return looped, *_weighted_norm(adj, looped, edge_weight, wide, loop_weight)
-    # Constant weights: kept while they live and nobody writes into them.
-    norms = adj.memo("weighted_norms", WeakIdKeyDictionary)
-    key = (edge_weight._version, add_self_loops, wide, loop_weight)
-    kept = norms.get(edge_weight)
-    if kept is None or kept[0] != key:
-        with torch.inference_mode(False), torch.no_grad():
-            weight, scale = _weighted_norm(adj, looped, edge_weight, wide, loop_weight)
-        # A value that held its own key would keep it alive.
-        kept = key, None if weight is edge_weight else weight, scale
-        norms[edge_weight] = kept
-    return looped, edge_weight if kept[1] is None else kept[1], kept[2]
+    weights: Tensor = edge_weight
 
+    def build() -> tuple[Tensor | None, Tensor]:
+        whole = _with_loop_weights(adj, looped, weights, loop_weight)
+        # A kept value that held the given weights would keep them alive: None stands for them.
+        return None if whole is weights else whole, inverse_root(looped.degree(whole.to(wide)))
 
-def _weighted_norm(
-    adj: Adjacency,
-    looped: Adjacency,
-    edge_weight: Tensor,
-    wide: torch.dtype,
-    loop_weight: float,
-) -> tuple[Tensor, Tensor]:
-    weight = _with_loop_weights(adj, looped, edge_weight, loop_weight)
-    return weight, inverse_root(looped.degree(weight.to(wide)))
+    if is_tracing() or weights.requires_grad:
+        whole, scale = build()
+    else:  # constant weights have one norm
+        norms = adj.memo("weighted_norms", WeakIdKeyDictionary)
+        whole, scale = memo_of_tensor(norms, weights, (add_self_loops, wide, loop_weight), build)
+    return looped, weights if whole is None else whole, scale
 
 
 def with_loops(adj: Adjacency, edge_weight: Tensor | None) -> tuple[Adjacency, Tensor | None]:
@@ -95,6 +84,27 @@ def hop(adj: Adjacency, x: Tensor, edge_weight: Tensor | None, scale: Tensor | N
 def are_constant(*tensors: Tensor | None) -> bool:
     """Whether no gradient of these is wanted: several hops may then run as one operator."""
     return not any(t is not None and t.requires_grad for t in tensors)
+
+
+def hops(
+    adj: Adjacency,
+    x: Tensor,
+    steps: int,
+    edge_weight: Tensor | None,
+    scale: Tensor | None,
+    alpha: float = 0.0,
+) -> Tensor:
+    """`steps` times h ↦ (1 − alpha) D^-½ A D^-½ h + alpha x, from x: in one operator if it can."""
+    if are_constant(edge_weight, scale):
+        return ops.propagate(
+            adj.ptr, adj.col, x, steps, edge_weight, alpha=alpha, eid=adj.eid,
+            row_scale=scale, col_scale=scale, transpose=adj.transpose,
+        )  # fmt: skip
+    h = x
+    for _ in range(steps):
+        h = hop(adj, h, edge_weight, scale)
+        h = h.lerp(x.to(h.dtype), alpha) if alpha else h
+    return h
 
 
 def linear_first(x: Any, layer: nn.Linear) -> bool:

@@ -7,7 +7,7 @@ from .. import ops
 from .._errors import check_dropout
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ._norm import are_constant, check_count, gcn_norm, hop
+from ._norm import check_count, gcn_norm, hop, hops
 
 
 class APPNP(nn.Module):
@@ -72,19 +72,14 @@ class APPNP(nn.Module):
         scale = None
         if self.normalize:
             adj, edge_weight, scale = gcn_norm(adj, edge_weight, x.dtype, self.add_self_loops)
-        drops = self.training and self.dropout > 0
-        if not drops and are_constant(edge_weight, scale):
-            return ops.propagate(
-                adj.ptr, adj.col, start, self.K, edge_weight, alpha=self.alpha, eid=adj.eid,
-                row_scale=scale, col_scale=scale, transpose=adj.transpose,
-            )  # fmt: skip
-        if drops and edge_weight is None:
+        if not (self.training and self.dropout > 0):
+            return hops(adj, start, self.K, edge_weight, scale, self.alpha)
+        if edge_weight is None:
             edge_weight = torch.ones(adj.num_edges, dtype=x.dtype, device=adj.device)
         h = start
         for _ in range(self.K):
             # An entry of S is 0 exactly where its edge weight is, so these may be dropped instead.
-            weight = ops.edge_dropout(edge_weight, self.dropout) if drops else edge_weight  # pyright: ignore[reportArgumentType]
-            h = hop(adj, h, weight, scale)
+            h = hop(adj, h, ops.edge_dropout(edge_weight, self.dropout), scale)
             h = h.lerp(start.to(h.dtype), self.alpha)
         return h
 

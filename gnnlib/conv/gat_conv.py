@@ -16,7 +16,6 @@ from ._attention import (
     dropout_of,
     finish,
     head_scores,
-    score_weight,
     weights_and_result,
 )
 
@@ -177,7 +176,8 @@ class GATConv(nn.Module):
 
     def _edge_scores(self, edge_attr: Tensor) -> Tensor:
         """a_e·W_e e[ji], [E, H], without the E × (H · out_channels) array of W_e e[ji]."""
-        return F.linear(edge_attr, score_weight(self.lin_edge, self.att_edge))
+        weight = self.lin_edge.weight.reshape(self.heads, self.out_channels, -1)
+        return F.linear(edge_attr, (weight * self.att_edge.reshape(self.heads, -1, 1)).sum(1))
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"

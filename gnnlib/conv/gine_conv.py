@@ -88,13 +88,12 @@ class GINEConv(nn.Module):
         return self.nn(out)
 
     def _sum(self, adj: Adjacency, source: Tensor, edge_attr: Tensor) -> Tensor:
-        if self.lin is None and source.dtype == edge_attr.dtype:
+        if self.lin is None:
             where = {"eid": adj.eid, "transpose": adj.transpose}
             return ops.spmm_add(adj.ptr, adj.col, source, edge=edge_attr, act="relu", **where)
         # W e is E×F, so it is made in blocks. The message belongs to `lin`, not to the layer: a
         # BatchNorm in h is of no concern to it.
-        edge_map = nn.Identity() if self.lin is None else self.lin
-        run = Run(adj, ["src", "edge"], edge_map, _message, ("sum",))
+        run = Run(adj, ["src", "edge"], self.lin, _message, ("sum",))
         return in_blocks(run, [source, edge_attr], MessagePassing.block_bytes)
 
     def _checked(self, adj: Adjacency, source: Tensor, edge_attr: Tensor | None) -> Tensor:

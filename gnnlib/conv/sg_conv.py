@@ -2,10 +2,9 @@
 
 from torch import Tensor, nn
 
-from .. import ops
 from .._resolve import as_features, resolve
 from ..linear import Linear
-from ._norm import are_constant, check_count, gcn_norm, hop, linear_first
+from ._norm import check_count, gcn_norm, hops, linear_first
 
 
 class SGConv(nn.Module):
@@ -65,14 +64,7 @@ class SGConv(nn.Module):
         adj, edge_weight, scale = gcn_norm(adj, edge_weight, x.dtype, self.add_self_loops)
         first = linear_first(x, self.lin)
         h = self.lin.without_bias(x) if first else x
-        if are_constant(edge_weight, scale):
-            h = ops.propagate(
-                adj.ptr, adj.col, h, self.K, edge_weight, eid=adj.eid,
-                row_scale=scale, col_scale=scale, transpose=adj.transpose,
-            )  # fmt: skip
-        else:
-            for _ in range(self.K):
-                h = hop(adj, h, edge_weight, scale)
+        h = hops(adj, h, self.K, edge_weight, scale)
         if not first:
             return self.lin(h)
         return h if self.lin.bias is None else h + self.lin.bias.to(h.dtype)

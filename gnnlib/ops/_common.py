@@ -1,7 +1,6 @@
 """What the operator files share: the autocast rule and the folding of vmap's dimension."""
 
 import functools
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from .._memo import is_tracing
+from .._memo import is_tracing, memo_of_tensor
 from ._door import check_range, known
 from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
@@ -75,16 +74,24 @@ _kept_ids = WeakIdKeyDictionary()
 
 
 def _turned_ids(eid: Tensor, t_pos: Tensor) -> Tensor:
-    if is_tracing() or eid.is_inference() or t_pos.is_inference():
+    if is_tracing() or eid.is_inference():
         return _gather_rows(eid, t_pos)
-    versions = eid._version, t_pos._version
-    kept = _kept_ids.get(t_pos)
-    if kept is None or kept[0]() is not eid or kept[1] != versions:
-        with torch.inference_mode(False):
-            kept = weakref.ref(eid), versions, _gather_rows(eid, t_pos)
-        known(kept[2], eid.shape[0], once=True)
-        _kept_ids[t_pos] = kept
-    return kept[2]
+
+    def build() -> tuple[Tensor, Tensor]:  # with eid, so that its id is no other's
+        ids = _gather_rows(eid, t_pos)
+        known(ids, eid.shape[0], once=True)
+        return eid, ids
+
+    return memo_of_tensor(_kept_ids, t_pos, (id(eid), eid._version), build)[1]
+
+
+def way_back(
+    ptr: Tensor, col: Tensor, eid: Tensor | None, x: Tensor, transpose: Transpose
+) -> tuple:
+    """What `transposed` gives where a gradient of the source rows x is wanted, else None × 4."""
+    if not needs_grad(x):
+        return None, None, None, None
+    return transposed(ptr, col, eid, x.shape[0], transpose)
 
 
 def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -96,6 +103,24 @@ def turned(back) -> tuple[Tensor, Tensor, Tensor | None]:
 def counts(ptr: Tensor, dtype: torch.dtype) -> Tensor:
     """Edges per row, at least 1, in the dtype in which sums of `dtype` are accumulated."""
     return ptr.diff().clamp(min=1).to(accumulate_dtype(dtype))
+
+
+def shared_by_edges(ptr: Tensor, grad: Tensor) -> Tensor:
+    """The gradient of a sum for that of a mean: each row divided by its edge count."""
+    return (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
+
+
+def zero_without_edges(ptr: Tensor, out: Tensor) -> Tensor:
+    return torch.where(per_row(ptr.diff() > 0, out), out, 0)
+
+
+def distinct(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """The same tensors, none of them twice: torch.compile hands no Function a tensor twice."""
+    seen: list[Tensor | None] = []
+    for tensor in tensors:
+        again = tensor is not None and any(tensor is other for other in seen)
+        seen.append(tensor.view_as(tensor) if tensor is not None and again else tensor)
+    return tuple(seen)
 
 
 def per_row(scale: Tensor, like: Tensor) -> Tensor:

@@ -7,12 +7,6 @@ from . import reference
 from ._dtypes import accumulate_dtype
 
 
-def _rows(ptr: Tensor) -> Tensor:
-    """The row of each CSR position, [E]."""
-    ids = torch.arange(ptr.numel() - 1, device=ptr.device)
-    return torch.repeat_interleave(ids, ptr.diff().long())
-
-
 def _attend(
     ptr: Tensor,
     col: Tensor,
@@ -23,7 +17,7 @@ def _attend(
     seed: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """(out, lse) for scores [E, H] in CSR order."""
-    row, num_dst = _rows(ptr), ptr.numel() - 1
+    row, num_dst = reference._rows(ptr), ptr.numel() - 1
     weight = reference.segment_softmax(ptr, None, score) * _mask(score, eid, dropout, seed)
     out = reference.spmm(ptr, col, None, weight, value.to(score.dtype), "sum", None, None)
     top = score.new_full((num_dst, score.shape[1]), -torch.inf)
@@ -54,7 +48,7 @@ def _attend_backward(
     seed: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """The gradients of value and of the scores in CSR order."""
-    row, wide = _rows(ptr), score.dtype
+    row, wide = reference._rows(ptr), score.dtype
     p, mask = (score - lse[row]).exp(), _mask(score, eid, dropout, seed)
     d_weight = (grad[row].to(wide) * value[col.long()].to(wide)).sum(-1) * mask
     d_score = p * (d_weight - (grad.to(wide) * out.to(wide)).sum(-1)[row])
@@ -89,7 +83,7 @@ def _gat_scores(
     if score_src is not None:
         score = score + score_src[col.long()]
     if score_dst is not None:
-        score = score + score_dst[_rows(ptr)]
+        score = score + score_dst[reference._rows(ptr)]
     if score_edge is not None:
         score = score + (score_edge if eid is None else score_edge[eid.long()])
     return score
@@ -137,14 +131,16 @@ def attention_gat_backward(
     return (
         grad_x,
         none.clone() if score_src is None else _sum_at(col, d_raw, x.shape[0]),
-        none.clone() if score_dst is None else _sum_at(_rows(ptr), d_raw, ptr.numel() - 1),
+        none.clone()
+        if score_dst is None
+        else _sum_at(reference._rows(ptr), d_raw, ptr.numel() - 1),
         none.clone() if score_edge is None else _by_edge(eid, d_raw),
     )
 
 
 def _gatv2_hidden(ptr: Tensor, col: Tensor, x_src: Tensor, x_dst: Tensor) -> Tensor:
     wide = accumulate_dtype(x_src.dtype)
-    return x_src[col.long()].to(wide) + x_dst[_rows(ptr)].to(wide)
+    return x_src[col.long()].to(wide) + x_dst[reference._rows(ptr)].to(wide)
 
 
 def attention_gatv2(
@@ -187,7 +183,7 @@ def attention_gatv2_backward(
     d_raw = d_score.unsqueeze(-1) * att
     d_raw = torch.where(raw > 0, d_raw, d_raw * negative_slope)
     grad_src = grad_src.to(d_raw.dtype) + _sum_at(col, d_raw, x_src.shape[0])
-    grad_dst = _sum_at(_rows(ptr), d_raw, ptr.numel() - 1)
+    grad_dst = _sum_at(reference._rows(ptr), d_raw, ptr.numel() - 1)
     grad_att = (d_score.unsqueeze(-1) * hidden).sum(0)
     return grad_src.to(x_src.dtype), grad_dst.to(x_dst.dtype), grad_att
 
@@ -202,7 +198,7 @@ def _dot_scores(
     scale: float,
 ) -> Tensor:
     wide = accumulate_dtype(key.dtype)
-    score = (query[_rows(ptr)].to(wide) * key[col.long()].to(wide)).sum(-1) * scale
+    score = (query[reference._rows(ptr)].to(wide) * key[col.long()].to(wide)).sum(-1) * scale
     if score_edge is None:
         return score
     return score + (score_edge if eid is None else score_edge[eid.long()])
@@ -246,7 +242,7 @@ def attention_dot_backward(
     grad_value, d_score = _attend_backward(
         ptr, col, eid, value, score, out, lse, grad, dropout, seed
     )
-    row, weight = _rows(ptr), (d_score * scale).unsqueeze(-1)
+    row, weight = reference._rows(ptr), (d_score * scale).unsqueeze(-1)
     grad_query = _sum_at(row, weight * key[col.long()].to(weight.dtype), ptr.numel() - 1)
     grad_key = _sum_at(col, weight * query[row].to(weight.dtype), key.shape[0])
     grad_edge = d_score[:0].clone() if score_edge is None else _by_edge(eid, d_score)

@@ -16,6 +16,7 @@ from ._common import (
     Transpose,
     autocast,
     check_ids,
+    distinct,
     fold,
     needs_grad,
     refuse_batched_structure,
@@ -95,7 +96,7 @@ def attention_gat(
     seed = _checked("negative_slope", negative_slope, dropout, seed)
     if not needs_grad(x, *scores):
         return _gat(ptr, col, eid, x, *scores, negative_slope, dropout, seed)[0]
-    rest = (*_distinct(x, *scores), negative_slope, dropout, seed)
+    rest = (*distinct(x, *scores), negative_slope, dropout, seed)
     return form(_Gat).apply(ptr, col, eid, *_back(ptr, col, eid, x, transpose), *rest)[0]
 
 
@@ -154,7 +155,7 @@ def attention_gatv2(
     seed = _checked("negative_slope", negative_slope, dropout, seed)
     if not needs_grad(x_src, x_dst, att):
         return _gatv2(ptr, col, eid, x_src, x_dst, att, negative_slope, dropout, seed)[0]
-    rest = (*_distinct(x_src, x_dst, att), negative_slope, dropout, seed)
+    rest = (*distinct(x_src, x_dst, att), negative_slope, dropout, seed)
     return form(_Gatv2).apply(ptr, col, eid, *_back(ptr, col, eid, x_src, transpose), *rest)[0]
 
 
@@ -216,7 +217,7 @@ def attention_dot(
     seed = _checked("scale", scale, dropout, seed)
     if not needs_grad(query, key, value, score_edge):
         return _dot(ptr, col, eid, query, key, value, score_edge, scale, dropout, seed)[0]
-    rest = (*_distinct(query, key, value, score_edge), scale, dropout, seed)
+    rest = (*distinct(query, key, value, score_edge), scale, dropout, seed)
     return form(_Dot).apply(ptr, col, eid, *_back(ptr, col, eid, value, transpose), *rest)[0]
 
 
@@ -235,15 +236,6 @@ def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> T
     if dropout == 0:
         return None
     return torch.randint(2**62, (), dtype=torch.int64) if seed is None else seed
-
-
-def _distinct(*tensors: Tensor | None) -> list[Tensor | None]:
-    """torch.compile takes no tensor twice."""
-    seen: list[Tensor | None] = []
-    for tensor in tensors:
-        again = tensor is not None and any(tensor is other for other in seen)
-        seen.append(tensor.view_as(tensor) if tensor is not None and again else tensor)
-    return seen
 
 
 def _back(ptr, col, eid, rows, transpose) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,12 +7,13 @@ from ._apply import form
 from ._common import (
     Transpose,
     autocast,
+    distinct,
     fold,
     needs_grad,
     refuse_batched_structure,
-    transposed,
     turned,
     vmap_rule,
+    way_back,
 )
 from ._door import check_edges
 from ._fake import fake_rule
@@ -64,7 +65,7 @@ def propagate(
     check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
-    row_scale = _apart(row_scale, col_scale)
+    row_scale, col_scale = distinct(row_scale, col_scale)
     return _run_propagate(ptr, col, eid, weight, x, steps, alpha, row_scale, col_scale, back)
 
 
@@ -96,7 +97,7 @@ def propagate_powers(
     check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
-    row_scale = _apart(row_scale, col_scale)
+    row_scale, col_scale = distinct(row_scale, col_scale)
     return _run_powers(ptr, col, eid, weight, x, steps, row_scale, col_scale, back)
 
 
@@ -128,7 +129,7 @@ def propagate_horner(
     check_edges(col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
-    row_scale = _apart(row_scale, col_scale)
+    row_scale, col_scale = distinct(row_scale, col_scale)
     return _run_horner(ptr, col, eid, weight, x, row_scale, col_scale, back)
 
 
@@ -142,16 +143,7 @@ def _constant(x, weight, *scales):
 
 
 def _back(ptr, col, eid, weight, x, transpose) -> tuple:
-    if not needs_grad(x):
-        return (None,) * 4
-    return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
-
-
-def _apart(row_scale: Tensor | None, col_scale: Tensor | None) -> Tensor | None:
-    """row_scale as a tensor of its own: torch.compile takes no tensor twice."""
-    if row_scale is not None and row_scale is col_scale:
-        return row_scale.view_as(row_scale)
-    return row_scale
+    return way_back(ptr, col, None if weight is None else eid, x, transpose)
 
 
 def _run_propagate(ptr, col, eid, weight, x, steps, alpha, row_scale, col_scale, back) -> Tensor:

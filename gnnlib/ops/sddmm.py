@@ -8,13 +8,13 @@ from ._apply import form
 from ._common import (
     Transpose,
     autocast,
+    distinct,
     fold,
     needs_grad,
     refuse_batched_structure,
-    requires_grad,
-    transposed,
     turned,
     vmap_rule,
+    way_back,
 )
 from ._door import check_edges
 from ._fake import fake_rule
@@ -74,11 +74,8 @@ def sddmm(
     a, b = autocast(a, b)
     if not needs_grad(a, b):
         return _sddmm(ptr, col, eid, a, b, op)
-    back = (None,) * 4
-    if requires_grad(b):
-        back = transposed(ptr, col, eid, b.shape[0], transpose)
-    if a is b:
-        b = b.view_as(b)  # torch.compile takes no tensor twice
+    back = way_back(ptr, col, eid, b, transpose)
+    a, b = distinct(a, b)
     if op == "dot":
         return form(_SddmmDot).apply(ptr, col, eid, a, b, *back)
     return form(_Sddmm).apply(ptr, col, eid, a, b, op, *back)

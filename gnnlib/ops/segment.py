@@ -8,11 +8,10 @@ from ._apply import form
 from ._common import REDUCES as SHARED_REDUCES
 from ._common import (
     check_ids,
-    counts,
     fold,
     needs_grad,
-    per_row,
     refuse_batched_structure,
+    shared_by_edges,
     vmap_rule,
 )
 from ._door import check_eid
@@ -58,7 +57,7 @@ def segment_reduce(
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
-    rows = _as_rows(x)
+    rows = as_rows(x)
     check_ids(eid, "x", x)
     check_eid(eid, x.shape[0])
     if reduce == "std":
@@ -92,7 +91,7 @@ def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None
         >>> segment_expand(torch.tensor([0, 2, 2, 3]), torch.tensor([7.0, 8.0, 9.0]), 3)
         tensor([7., 7., 9.])
     """
-    rows = _as_rows(x)
+    rows = as_rows(x)
     check_eid(eid, num_edges)
     out = form(_SegmentExpand).apply(ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
@@ -123,7 +122,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
     return _softmax(ptr, eid, scores)
 
 
-def _as_rows(x: Tensor) -> Tensor:
+def as_rows(x: Tensor) -> Tensor:
     if x.dim() == 0:
         raise ValueError("x must have rows, got a tensor without dimensions")
     return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
@@ -164,7 +163,7 @@ class _SegmentSum(torch.autograd.Function):
     def backward(ctx, grad):
         ptr, eid = ctx.saved_tensors
         if ctx.reduce == "mean":
-            grad = (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
+            grad = shared_by_edges(ptr, grad)
         return None, None, form(_SegmentExpand).apply(ptr, eid, grad, ctx.num_edges), None
 
 

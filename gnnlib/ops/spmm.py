@@ -10,14 +10,15 @@ from ._common import (
     Transpose,
     autocast,
     counts,
+    distinct,
     fold,
     needs_grad,
     per_row,
     refuse_batched_structure,
     requires_grad,
-    transposed,
     turned,
     vmap_rule,
+    way_back,
 )
 from ._door import check_edges
 from ._fake import fake_rule
@@ -109,18 +110,10 @@ def spmm(
         if not linear:
             out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce)[0]
         else:
-            back = _back(ptr, col, eid, weight, x, transpose)
-            if row_scale is not None and row_scale is col_scale:
-                col_scale = row_scale.view_as(row_scale)  # torch.compile takes no tensor twice
+            back = way_back(ptr, col, None if weight is None else eid, x, transpose)
+            row_scale, col_scale = distinct(row_scale, col_scale)
             out = form(_Spmm).apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
     return out if after is None else out * per_row(after, out).to(out.dtype)
-
-
-def _back(ptr, col, eid, weight, x, transpose) -> tuple:
-    """(t_ptr, t_row, t_pos, t_eid) for a gradient of x, as `turned` reads it."""
-    if not requires_grad(x):
-        return None, None, None, None
-    return transposed(ptr, col, None if weight is None else eid, x.shape[0], transpose)
 
 
 def weight_grad(ptr, col, eid, a, b, weight_dim, back) -> Tensor:
@@ -321,18 +314,18 @@ class _ArgToWeight(torch.autograd.Function):
         return None, None, None, to_grad, to_x, None
 
 
-def _rows_like(x: Tensor, ptr: Tensor) -> Tensor:
+def rows_like(x: Tensor, ptr: Tensor) -> Tensor:
     return x.new_empty((ptr.shape[0] - 1,) + x.shape[1:])
 
 
 @fake_rule("gnnlib::spmm")
 def _(ptr, col, eid, weight, x, reduce, row_scale, col_scale):
-    return _rows_like(x, ptr)
+    return rows_like(x, ptr)
 
 
 @fake_rule("gnnlib::spmm_arg")
 def _(ptr, col, eid, weight, x, reduce):
-    out = _rows_like(x, ptr)
+    out = rows_like(x, ptr)
     return out, torch.empty_like(out, dtype=ptr.dtype)
 
 

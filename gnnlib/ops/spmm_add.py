@@ -7,21 +7,22 @@ from .._errors import unknown_choice
 from ._apply import form
 from ._common import (
     Transpose,
-    counts,
+    distinct,
     fold,
     needs_grad,
     per_row,
     refuse_batched_structure,
-    requires_grad,
-    transposed,
+    shared_by_edges,
     turned,
     vmap_rule,
+    way_back,
+    zero_without_edges,
 )
 from ._door import check_edges
 from ._fake import fake_rule
 from .scatter import gather_rows
-from .segment import arg_to_rows, segment_expand, segment_reduce
-from .spmm import arg_to_weight, spmm, weighted_sum
+from .segment import arg_to_rows, as_rows, segment_expand, segment_reduce
+from .spmm import arg_to_weight, rows_like, spmm, weighted_sum
 
 REDUCES = ("sum", "mean", "max", "min")
 
@@ -89,16 +90,14 @@ def spmm_add(
     _check_features(x, y, edge)
     check_edges(col, x, eid)
     features = x.shape[1:]
-    x, y = _as_rows(x), None if y is None else _as_rows(y)
+    x, y = as_rows(x), None if y is None else as_rows(y)
     edge = edge if edge is None or edge.dim() == 1 else edge.flatten(1)
-    # torch.compile takes no tensor twice
-    y = y.view_as(y) if y is x and y is not None else y
-    edge = edge.view_as(edge) if edge is not None and (edge is x or edge is y) else edge
+    x, y, edge = distinct(x, y, edge)
     relu = act is not None
     if reduce in ("max", "min"):
         out = _selected(ptr, col, x, y, edge, eid, alpha, relu, reduce, transpose)
     elif needs_grad(x, y, edge):
-        back = _back(ptr, col, eid, x, edge, transpose)
+        back = way_back(ptr, col, None if edge is None else eid, x, transpose)
         out = form(_SpmmAdd).apply(ptr, col, eid, x, y, edge, alpha, relu, reduce, *back)
     else:
         out = _add(ptr, col, eid, x, y, edge, alpha, relu, reduce)
@@ -119,16 +118,6 @@ def _check_features(x: Tensor, y: Tensor | None, edge: Tensor | None) -> None:
             )
 
 
-def _as_rows(x: Tensor) -> Tensor:
-    return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
-
-
-def _back(ptr, col, eid, x, edge, transpose) -> tuple:
-    if not requires_grad(x):
-        return None, None, None, None
-    return transposed(ptr, col, None if edge is None else eid, x.shape[0], transpose)
-
-
 def _selected(ptr, col, x, y, edge, eid, alpha, relu, reduce, transpose) -> Tensor:
     """max and min. Adding y[i] and relu keep the order, so the best x[j] + alpha · edge remains."""
     if edge is None:
@@ -140,7 +129,7 @@ def _selected(ptr, col, x, y, edge, eid, alpha, relu, reduce, transpose) -> Tens
         out = _add_arg(ptr, col, eid, x, edge, alpha, reduce)[0]
     out = out if y is None else out + y
     out = out.relu() if relu else out
-    return out if y is None else torch.where(per_row(ptr.diff() > 0, out), out, 0)
+    return out if y is None else zero_without_edges(ptr, out)
 
 
 class _SpmmAdd(torch.autograd.Function):
@@ -163,7 +152,7 @@ class _SpmmAdd(torch.autograd.Function):
     def backward(ctx, grad):
         ptr, col, eid, x, y, edge, *back = ctx.saved_tensors
         if ctx.reduce == "mean":
-            grad = (grad / per_row(counts(ptr, grad.dtype), grad)).to(grad.dtype)
+            grad = shared_by_edges(ptr, grad)
         there = (ptr, col, None, eid)
         to_x = to_y = to_edge = None
         if ctx.relu:
@@ -281,24 +270,20 @@ class _SpmmAddArg(torch.autograd.Function):
         return None, None, None, to_x, to_edge, None, None
 
 
-def _rows_like(x: Tensor, ptr: Tensor) -> Tensor:
-    return x.new_empty((ptr.shape[0] - 1,) + x.shape[1:])
-
-
 @fake_rule("gnnlib::spmm_add")
 def _(ptr, col, eid, x, y, edge, alpha, relu, reduce):
-    return _rows_like(x, ptr)
+    return rows_like(x, ptr)
 
 
 @fake_rule("gnnlib::spmm_add_arg")
 def _(ptr, col, eid, x, edge, alpha, reduce):
-    out = _rows_like(x, ptr)
+    out = rows_like(x, ptr)
     return out, torch.empty_like(out, dtype=ptr.dtype)
 
 
 @fake_rule("gnnlib::spmm_add_gate")
 def _(ptr, col, eid, x, y, edge, alpha, grad, grad_is_own):
-    return _rows_like(grad, ptr)
+    return rows_like(grad, ptr)
 
 
 @fake_rule("gnnlib::spmm_add_edge")
