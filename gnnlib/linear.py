@@ -30,6 +30,16 @@ def check_features(x: Any, layer: nn.Linear) -> None:
         )
 
 
+def add_bias(out: Tensor, bias: Tensor | None) -> Tensor:
+    """out + bias, in place where nothing can need `out` again: it must be the caller's own."""
+    if bias is None:
+        return out
+    bias = bias.to(out.dtype)
+    if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+        return out + bias
+    return out.add_(bias)
+
+
 def product(x: Any, weight: Tensor) -> Tensor:
     """x Wᵀ for dense or sparse features."""
     return x.matmul(weight.t()) if isinstance(x, SparseFeatures) else F.linear(x, weight)

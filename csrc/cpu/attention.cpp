@@ -1,7 +1,7 @@
 // Bindings of fused attention, forward and backward.
 #include <tuple>
 
-#include "bind.h"
+#include "spmm_args.h"
 
 namespace gnnlib::cpu {
 
@@ -132,23 +132,6 @@ TwoTensors attention_gat(const Tensor& ptr, const Tensor& col, const OptionalTen
   return bound.forward();
 }
 
-// The sums of the rows [E, H] of `edges`, at the places `address`, over each destination.
-static void sum_edges(const BoundAttention& bound, const Tensor& edges, const void* address,
-                      const Tensor& out) {
-  SpmmArgs sum{};
-  sum.csr = {bound.csr.ptr.data_ptr(), address, nullptr, bound.csr.wide};
-  sum.x = edges.data_ptr();
-  sum.out = out.data_ptr();
-  sum.heads = 1;
-  sum.dim = bound.args.heads;
-  sum.x_stride = sum.out_stride = sum.dim;
-  sum.factor = 1;
-  sum.dtype = bound.args.dtype == Dtype::f64 ? Dtype::f64 : Dtype::f32;
-  sum.reduce = Reduce::sum;
-  parallel_rows(bound.csr, (bound.csr.num_edges + bound.csr.num_rows) * sum.dim,
-                [&](int64_t first, int64_t last) { kernels().spmm(sum, first, last); });
-}
-
 std::tuple<Tensor, Tensor, Tensor, Tensor> attention_gat_backward(
     const Tensor& ptr, const Tensor& col, const OptionalTensor& eid, const Tensor& t_ptr,
     const Tensor& t_row, const Tensor& t_pos, const Tensor& x, const OptionalTensor& score_src,
@@ -165,7 +148,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> attention_gat_backward(
   const auto rows_of = [&](const OptionalTensor& t) { return t ? t->size(0) : int64_t(0); };
   Tensor grad_x = new_output(bound.value, with_rows(bound.value, bound.value.size(0)));
   Tensor grad_src = bound.fresh({rows_of(score_src), heads});
-  Tensor grad_dst = bound.fresh({rows_of(score_dst), heads});
+  Tensor grad_dst = bound.fresh({0, heads});
   Tensor edges = bound.fresh({score_dst || score_edge ? num_edges : 0, heads});
   Tensor packed = bound.fresh({num_dst, 3, heads});
   args.grad_value = grad_x.data_ptr();
@@ -178,7 +161,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> attention_gat_backward(
   parallel_rows(transpose.csr, bound.work, [&](int64_t first, int64_t last) {
     kernels().attention_gat_sources(there, first, last);
   });
-  if (score_dst) sum_edges(bound, edges, score_edge ? args.csr.eid : nullptr, grad_dst);
+  if (score_dst) {
+    const OptionalTensor at = score_edge ? bound.csr.eid : std::nullopt;
+    grad_dst = spmm(bound.csr.ptr, at, std::nullopt, std::nullopt, edges, "sum", std::nullopt,
+                    std::nullopt);
+  }
   return {grad_x, grad_src, grad_dst, score_edge ? edges : bound.fresh({0, heads})};
 }
 

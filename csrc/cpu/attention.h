@@ -59,7 +59,7 @@ struct Scores {
     const A* src = static_cast<const A*>(pass.args.score_src);
     const A* dst = static_cast<const A*>(pass.args.score_dst);
     const A* edge = static_cast<const A*>(pass.args.score_edge);
-    for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<A, 2>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       Vec<A, N> mine[V] = {};
       for (int v = 0; v < V; ++v) {
         if (dst) mine[v] = load<A, N>(dst + i * heads + (v == V - 1 ? last : start + v * N));
@@ -106,7 +106,7 @@ struct Softmax {
     std::swap(top, top_before);
     std::swap(total, total_before);
     const A none = -INFINITY;
-    for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<A, 2>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
         const Vec<A, N> before = first ? Vec<A, N>{} + none : load<A, N>(top_before + h);
@@ -124,7 +124,7 @@ struct Softmax {
     });
     exp_all(to, n * heads);
     if (!first) exp_all(shrink, heads);
-    for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<A, 2>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
         Vec<A, N> sum = {};

@@ -70,7 +70,7 @@ struct GatSources {
   GNNLIB_INLINE const A* of(int64_t b) const { return packed + pass.col[b] * 3 * heads; }
 
   void probabilities(int64_t j, int64_t n) {
-    for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<A, 2>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
         const Vec<A, N> mine = src ? load<A, N>(src + j * heads + h) : Vec<A, N>{};
@@ -89,7 +89,7 @@ struct GatSources {
   void score_gradients(int64_t n, bool opens) {
     A* to = static_cast<A*>(args.edges);
     std::swap(sum, sum_before);
-    for_tiles<A>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<A, 2>(heads, [&]<int N, int V>(int64_t start, int64_t last) {
       for (int v = 0; v < V; ++v) {
         const int64_t h = v == V - 1 ? last : start + v * N;
         Vec<A, N> total = {};

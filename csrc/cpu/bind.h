@@ -107,8 +107,8 @@ Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarT
 // What stays in a core's cache while it is worked on.
 constexpr int64_t kCached = 512 << 10;  // bytes
 
-// Below this many element-edges waking the threads costs more than they save.
-constexpr int64_t kSerialWork = 1 << 20;
+// Below this many element-edges (20 µs of one core) waking the threads costs more than they save.
+constexpr int64_t kSerialWork = 1 << 17;
 
 inline int64_t threads_for(int64_t work) {
   return work < kSerialWork ? 1 : int64_t(torch::stable::get_num_threads());
@@ -165,7 +165,9 @@ void parallel_rows(const BoundCsr& csr, int64_t work, const F& f) {
   if (rows == 0) return;
   const int64_t threads = threads_for(work);
   if (threads == 1) return f(int64_t(0), rows);
-  const int64_t parts = std::min<int64_t>(rows, threads * 16);
+  // Small parts level out uneven rows, but each costs a call.
+  const int64_t parts =
+      std::min<int64_t>(rows, threads * std::clamp<int64_t>(work / kSerialWork, 2, 16));
   const auto bounds = split_rows(csr, parts);
   parallel_parts(parts, work, [&](int64_t p, int64_t) {
     if (bounds[p] < bounds[p + 1]) f(bounds[p], bounds[p + 1]);

@@ -26,7 +26,7 @@ struct SpmmArgs {
   const void* weight;     // null, [E], [E, heads] or [E, heads, dim]
   const void* x;          // [num_src, heads, dim], x_stride values from row to row
   void* out;              // [num_dst, heads, dim], out_stride
-  void* arg;              // [num_dst, heads, dim], for max and min
+  void* arg;              // null or [num_dst, heads, dim], for max and min
   const void* row_scale;  // null or [num_dst], in the accumulation type
   const void* col_scale;  // null or [num_src]
   const void* term;       // null or [num_dst, heads, dim], term_stride: added times term_factor

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-#include "vec.h"
+#include "select.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
@@ -37,16 +37,6 @@ struct Multi {
     if (slot >= 0) store_vec<S, N>(out + (i * args.slots + slot) * args.dim + at, value);
   }
 
-  // Keeps the better of best and value, and the position of its first edge.
-  template <bool Min, int N>
-  GNNLIB_INLINE static void select(Vec<A, N> value, int64_t k, bool first, Vec<A, N>& best,
-                                   Vec<I, N>& won) {
-    auto taken = (Min ? value < best : value > best) | ((value != value) & (best == best));
-    if (first) taken = taken | ~taken;
-    best = taken ? value : best;
-    won = __builtin_convertvector(taken, Vec<I, N>) ? Vec<I, N>{} + I(k) : won;
-  }
-
   template <int N>
   GNNLIB_INLINE static void put_arg(void* arg, int64_t at, const Vec<I, N>& won) {
     if (arg) __builtin_memcpy(static_cast<I*>(arg) + at, &won, sizeof(won));
@@ -57,18 +47,21 @@ struct Multi {
     using Vector = Vec<A, N>;
     const int64_t limit = ptr[end];
     for (int64_t i = first; i < end; ++i) {
-      Vector sum[V] = {}, top[V] = {}, bottom[V] = {};
+      Vector sum[V] = {}, top[V], bottom[V];
       Vec<I, N> top_at[V], bottom_at[V];
-      for (int v = 0; v < V; ++v) top_at[v] = bottom_at[v] = Vec<I, N>{} - I(1);
-      const int64_t begin = ptr[i], stop = ptr[i + 1];
+      const I begin = ptr[i], stop = ptr[i + 1];
+      for (int v = 0; v < V; ++v) {
+        begin_best<N, A, I>(false, begin, stop, top[v], top_at[v]);
+        begin_best<N, A, I>(true, begin, stop, bottom[v], bottom_at[v]);
+      }
       for (int64_t k = begin; k < stop; ++k) {
         if (k + kAhead < limit) prefetch<V * N* int(sizeof(S))>(source(k + kAhead) + start);
         for (int v = 0; v < V; ++v) {
           const int64_t at = v == V - 1 ? last : start + v * N;
           const Vector value = load_vec<S, N>(source(k) + at);
           sum[v] += value;
-          if (args.max_slot >= 0) select<false, N>(value, k, k == begin, top[v], top_at[v]);
-          if (args.min_slot >= 0) select<true, N>(value, k, k == begin, bottom[v], bottom_at[v]);
+          if (args.max_slot >= 0) take_better<N, A, I>(false, value, I(k), top[v], top_at[v]);
+          if (args.min_slot >= 0) take_better<N, A, I>(true, value, I(k), bottom[v], bottom_at[v]);
         }
       }
       const A share = stop > begin ? A(1) / A(stop - begin) : A(0);

@@ -88,10 +88,11 @@ Tensor propagate_powers(const Tensor& ptr, const Tensor& col, const OptionalTens
   Tensor out = new_output(step.x, sizes);
   const int64_t row = (steps + 1) * step.values, bytes = step.values * step.x.element_size();
   const char* from = static_cast<const char*>(step.x.data_ptr());
-  for (int64_t i = 0; i < step.csr.num_rows; ++i) {
-    std::memcpy(static_cast<char*>(out.data_ptr()) + i * (steps + 1) * bytes, from + i * bytes,
-                bytes);
-  }
+  char* to = static_cast<char*>(out.data_ptr());
+  parallel_even(step.csr.num_rows, step.x.numel(), [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i)
+      std::memcpy(to + i * (steps + 1) * bytes, from + i * bytes, bytes);
+  });
   for (int64_t k = 0; k < steps; ++k) {
     step.run(slice(out, k, step.values), row, slice(out, k + 1, step.values), row);
   }

@@ -1,15 +1,7 @@
 // Bindings of gather_rows, scatter and scatter_add_.
-#include "../text.h"
-#include "bind.h"
+#include "spmm_args.h"
 
 namespace gnnlib::cpu {
-
-Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
-            const OptionalTensor& weight, const Tensor& x, Text reduce,
-            const OptionalTensor& row_scale, const OptionalTensor& col_scale);
-std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col,
-                                    const OptionalTensor& eid, const OptionalTensor& weight,
-                                    const Tensor& x, Text reduce);
 
 static int64_t index_at(const Tensor& index, int64_t k) {
   return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]

@@ -50,7 +50,7 @@ GNNLIB_INLINE void sums(const A* r, int64_t lanes, A* total) {
 // gathered and scattered in tight loops, where the processor has many misses in flight. H is the
 // number of heads where that divides the lanes, else 0.
 template <typename S, typename I, int H>
-struct Softmax {
+struct SoftmaxRows {
   using A = Accumulate<S>;
   static constexpr int L = 64 / sizeof(A);
   static constexpr int64_t kGroup = 2048;  // values, in the first-level cache
@@ -58,7 +58,7 @@ struct Softmax {
   const int64_t given;
   Scratch<A> values, top, total;
 
-  explicit Softmax(int64_t heads) : given(heads) {
+  explicit SoftmaxRows(int64_t heads) : given(heads) {
     top.reserve(heads);
     total.reserve(heads);
   }
@@ -67,7 +67,34 @@ struct Softmax {
   // Of the values of a row, those that are worth vectors.
   static int64_t lanes_of(int64_t used) { return H && used >= 2 * L ? used / L * L : 0; }
 
+  // Rows of several heads that fit a vector.
+  GNNLIB_INLINE void shift_heads(A* r, int64_t used) {
+    const int64_t lanes = lanes_of(used);
+    Vec<A, H> high = Vec<A, H>{} - INFINITY;
+    if (lanes) {
+      largest<H>(r, lanes, top.data);
+      high = load<A, H>(top.data);
+    }
+    for (int64_t n = lanes; n < used; n += H) {
+      const Vec<A, H> value = load<A, H>(r + n);
+      high = value > high ? value : high;
+    }
+    for (int64_t n = 0; n < used; n += H) store<A, H>(r + n, load<A, H>(r + n) - high);
+  }
+  GNNLIB_INLINE void normalise_heads(A* r, int64_t used) {
+    const int64_t lanes = lanes_of(used);
+    Vec<A, H> sum = {};
+    if (lanes) {
+      sums<H>(r, lanes, total.data);
+      sum = load<A, H>(total.data);
+    }
+    for (int64_t n = lanes; n < used; n += H) sum += load<A, H>(r + n);
+    const Vec<A, H> share = 1 / sum;
+    for (int64_t n = 0; n < used; n += H) store<A, H>(r + n, load<A, H>(r + n) * share);
+  }
+
   GNNLIB_INLINE void shift(A* r, int64_t used) {
+    if constexpr (H > 1) return shift_heads(r, used);
     const int64_t lanes = lanes_of(used);
     for (int64_t h = 0; h < heads(); ++h) top.data[h] = -INFINITY;
     if constexpr (H > 0) {
@@ -84,6 +111,7 @@ struct Softmax {
   }
 
   GNNLIB_INLINE void normalise(A* r, int64_t used) {
+    if constexpr (H > 1) return normalise_heads(r, used);
     const int64_t lanes = lanes_of(used);
     for (int64_t h = 0; h < heads(); ++h) total.data[h] = 0;
     if constexpr (H > 0) {
@@ -113,6 +141,10 @@ struct Softmax {
       A* r = values.data;
       for (int64_t k = 0; k < edges; ++k) {
         const S* from = scores + (eid ? int64_t(eid[begin + k]) : begin + k) * heads();
+        if constexpr (H > 1) {
+          store<A, H>(r + k * H, load_vec<S, H>(from));
+          continue;
+        }
         for (int64_t h = 0; h < heads(); ++h) r[k * heads() + h] = load_one(from + h);
       }
       for (int64_t n = used; n < padded; ++n) r[n] = 0;
@@ -125,6 +157,10 @@ struct Softmax {
       }
       for (int64_t k = 0; k < edges; ++k) {
         S* to = out + (eid ? int64_t(eid[begin + k]) : begin + k) * heads();
+        if constexpr (H > 1) {
+          store_vec<S, H>(to, load<A, H>(r + k * H));
+          continue;
+        }
         for (int64_t h = 0; h < heads(); ++h) store_one(to + h, r[k * heads() + h]);
       }
       i = last;
@@ -137,15 +173,15 @@ void softmax(const SoftmaxArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     switch (args.heads) {
       case 1:
-        return Softmax<S, I, 1>(1).rows(args, first, end);
+        return SoftmaxRows<S, I, 1>(1).rows(args, first, end);
       case 2:
-        return Softmax<S, I, 2>(2).rows(args, first, end);
+        return SoftmaxRows<S, I, 2>(2).rows(args, first, end);
       case 4:
-        return Softmax<S, I, 4>(4).rows(args, first, end);
+        return SoftmaxRows<S, I, 4>(4).rows(args, first, end);
       case 8:
-        return Softmax<S, I, 8>(8).rows(args, first, end);
+        return SoftmaxRows<S, I, 8>(8).rows(args, first, end);
       default:
-        return Softmax<S, I, 0>(args.heads).rows(args, first, end);
+        return SoftmaxRows<S, I, 0>(args.heads).rows(args, first, end);
     }
   });
 }

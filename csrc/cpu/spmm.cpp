@@ -1,6 +1,4 @@
 // Bindings of spmm and of the gradients of its max and min.
-#include "../text.h"
-#include "bind.h"
 #include "spmm_args.h"
 
 namespace gnnlib::cpu {
@@ -13,6 +11,8 @@ static Reduce reduce_of(const std::string& name) {
   if (name == "min") return Reduce::min;
   fail("spmm: reduce must be sum, mean, mul, max or min, got '", name, "'");
 }
+
+static bool selects(Reduce reduce) { return reduce == Reduce::max || reduce == Reduce::min; }
 
 // How the weights divide a row of x: heads of dim values each. Heads only matter where weights
 // differ between them: all else is one head of all the values.
@@ -89,8 +89,8 @@ Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& 
   check_scale("spmm", "row_scale", row_scale, csr.num_rows, x);
   check_scale("spmm", "col_scale", col_scale, x.size(0), x);
   args.reduce = reduce_of(reduce);
-  if (args.reduce == Reduce::max || args.reduce == Reduce::min)
-    fail("spmm: use spmm_arg for ", reduce);
+  if (selects(args.reduce) && (row_scale || col_scale))
+    fail("spmm: row_scale and col_scale must be None for ", reduce);
   args.row_scale = pointer(row_scale);
   args.col_scale = pointer(col_scale);
   Tensor out = new_output(x, with_rows(x, csr.num_rows));
@@ -108,8 +108,7 @@ std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col
   const OptionalTensor weight = dense(weight_);
   SpmmArgs args = spmm_args("spmm_arg", csr, weight, x);
   args.reduce = reduce_of(reduce);
-  if (args.reduce != Reduce::max && args.reduce != Reduce::min)
-    fail("spmm_arg: use spmm for ", reduce);
+  if (!selects(args.reduce)) fail("spmm_arg: reduce must be max or min, got '", reduce, "'");
   const auto sizes = with_rows(x, csr.num_rows);
   Tensor out = new_output(x, sizes), arg = new_output(x, sizes, ptr.scalar_type());
   args.out = out.data_ptr();
@@ -151,7 +150,8 @@ Tensor spmm_arg_backward(const OptionalTensor& col_, const OptionalTensor& eid_,
   // one cache line keeps more of the rows it adds to in the cache; all owners read all of arg.
   const auto wide = accumulate_type(grad.scalar_type());
   const int64_t bytes = wide == ScalarType::Double ? 8 : 4;
-  const int64_t values = rows.heads * rows.dim, work = args.num_rows * values;
+  // An entry costs what four of a sum do.
+  const int64_t values = rows.heads * rows.dim, work = 4 * args.num_rows * values;
   if (num_src == 0 || values == 0) return out;
   const int64_t tile = num_src * values * bytes <= kCached ? values : 64 / bytes;
   const int64_t tiles = (values + tile - 1) / tile, threads = threads_for(work);

@@ -9,6 +9,7 @@
 
 #include "heads.h"
 #include "scratch.h"
+#include "select.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
@@ -34,9 +35,7 @@ struct Factors {
         heads(args.weights == Weights::head ? args.heads : 1),
         chunk(heads < kValues ? kValues / heads : 1),
         from(first),
-        end(first) {
-    values.reserve(chunk * heads + kLanes<S>);  // lanes are loaded whole
-  }
+        end(first) {}
 
   GNNLIB_INLINE const A* at(int64_t k) const { return values.data + (k - from) * heads; }
 
@@ -47,6 +46,7 @@ struct Factors {
     from = first;
     end = first + chunk < limit ? first + chunk : limit;
     const int64_t n = end - from;
+    values.reserve(chunk * heads + kLanes<S>);  // lanes are loaded whole
     A* to = values.data;
     if (args.weights == Weights::edge || args.weights == Weights::head) {
       const S* weight = static_cast<const S*>(args.weight);
@@ -85,6 +85,7 @@ struct Spmm {
   I* arg;
   const A* row_scale;
   int64_t stride;  // values in a row of a weight per feature, and of arg
+  bool special;
   HeadTable<A> table;
 
   template <Factor F, int N, int V>
@@ -102,7 +103,8 @@ struct Spmm {
         arg(static_cast<I*>(args.arg)),
         row_scale(static_cast<const A*>(args.row_scale)),
         stride(args.heads * args.dim),
-        table(args.heads, args.dim) {}
+        special(is_special()),
+        table(special && args.weights != Weights::head ? 0 : args.heads, args.dim) {}
 
   GNNLIB_INLINE int64_t source(int64_t k) const { return col ? int64_t(col[k]) : k; }
 
@@ -176,8 +178,6 @@ struct Spmm {
     }
   }
 
-  // max and min. The first edge is taken whatever it is; a later one only if it is better, so that
-  // the first of equals wins; a NaN is better than all but a NaN.
   template <Factor F, bool Min, int N, int V>
   void select_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
@@ -186,48 +186,46 @@ struct Spmm {
     Factors<S, I> factors(args, ptr[first]);
     const Lanes<F, N, V> lanes(table, start, last);
     for (int64_t i = first; i < end; ++i) {
-      Vector best[V] = {};
+      Vector best[V];
       Ids won[V];
-      for (int v = 0; v < V; ++v) won[v] = Ids{} - I(1);
-      const int64_t begin = ptr[i];
-      for_edges<F>(factors, begin, ptr[i + 1], limit,
+      const I begin = ptr[i], stop = ptr[i + 1];
+      for (int v = 0; v < V; ++v) begin_best<N, A, I>(Min, begin, stop, best[v], won[v]);
+      for_edges<F>(factors, begin, stop, limit,
                    [&](int64_t k, int64_t j, const A* factor) __attribute__((always_inline)) {
                      prefetch_ahead<N, V>(k, ahead, start);
                      for (int v = 0; v < V; ++v) {
                        const int64_t at = v == V - 1 ? last : start + v * N;
                        Vector value = message<F, N>(k, j, factor, lanes, v, at);
-                       if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
-                       auto better = Min ? value < best[v] : value > best[v];
-                       auto new_nan = (value != value) & (best[v] == best[v]);
-                       auto taken = better | new_nan;
-                       if (k == begin) taken = taken | ~taken;
-                       best[v] = taken ? value : best[v];
-                       won[v] = __builtin_convertvector(taken, Vec<I, N>) ? Ids{} + I(k) : won[v];
+                       if constexpr (!__is_same(S, A) && F != Factor::none)
+                         value = rounded<S, N>(value);
+                       take_better<N, A, I>(Min, value, I(k), best[v], won[v]);
                      }
                    });
       for (int v = 0; v < V; ++v) {
         const int64_t at = v == V - 1 ? last : start + v * N;
         store_vec<S, N>(out + i * args.out_stride + at, best[v]);
-        __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
+        if (arg) __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
       }
     }
   }
 
   // Code of its own where speed is asked for; elsewhere one code that asks.
-  static constexpr bool kSpecial = sizeof(I) == 4 && sizeof(A) == 4 && !__is_same(S, f16);
+  static constexpr bool kSpecial = kTile<S, I> > 2;
 
-  bool run_special(int64_t first, int64_t end) const {
-    const bool plain = args.weights == Weights::none && !args.col_scale;
+  bool plain() const { return args.weights == Weights::none && !args.col_scale; }
+  bool is_special() const {
     const bool linear = args.reduce == Reduce::sum || args.reduce == Reduce::mean;
-    if (args.reduce == Reduce::mul || args.weights == Weights::feature || !(linear || plain)) {
-      return false;
-    }
+    return kSpecial && args.reduce != Reduce::mul && args.weights != Weights::feature &&
+           (linear || plain());
+  }
+
+  void run_special(int64_t first, int64_t end) const {
     for_tiles<S>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
       if (args.reduce == Reduce::max) {
         select_rows<Factor::none, false, N, V>(first, end, start, last);
       } else if (args.reduce == Reduce::min) {
         select_rows<Factor::none, true, N, V>(first, end, start, last);
-      } else if (plain) {
+      } else if (plain()) {
         reduce_rows<Factor::none, false, N, V>(first, end, start, last);
       } else if (args.weights == Weights::head) {
         reduce_rows<Factor::head, false, N, V>(first, end, start, last);
@@ -235,12 +233,11 @@ struct Spmm {
         reduce_rows<Factor::one, false, N, V>(first, end, start, last);
       }
     });
-    return true;
   }
 
   void run(int64_t first, int64_t end) const {
     if constexpr (kSpecial) {
-      if (run_special(first, end)) return;
+      if (special) return run_special(first, end);
     }
     for_tiles<S, 2>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
       switch (args.reduce) {
@@ -263,7 +260,8 @@ void spmm(const SpmmArgs& args, int64_t first, int64_t last) {
            [&]<typename S, typename I>() { Spmm<S, I>(args).run(first, last); });
 }
 
-constexpr int64_t kAheadRows = 2;  // rows between a prefetch and its use
+constexpr int64_t kAheadRows = 2;     // rows between a prefetch and its use
+constexpr int64_t kNear = 256 << 10;  // bytes that need no prefetch
 
 // dx[col[p]] += w · grad[i] where p = arg[i], entry by entry: only the winners are looked at. The
 // caller owns the sources [first, end) of the features [start, stop), and reads every row of them.
@@ -284,10 +282,11 @@ void arg_backward(const ArgBackwardArgs& args, int64_t first, int64_t end, int64
                              : args.weights == Weights::feature ? stride
                                                                 : 1;
     const int64_t share = stride / (per_edge ? per_edge : 1);  // features with a weight in common
+    const bool far = (end - first) * width * int64_t(sizeof(A)) > kNear;
     for (int64_t n = 0; n < (end - first) * width; ++n) sum[n] = 0;
     auto source = [&](I p) { return (col ? int64_t(col[p]) : int64_t(p)) - first; };
     for (int64_t i = 0; i < args.num_rows; ++i) {
-      if (i + kAheadRows < args.num_rows) {
+      if (far && i + kAheadRows < args.num_rows) {
         const I* next = arg + (i + kAheadRows) * stride + start;
         for (int64_t f = 0; f < width; ++f) {
           if (next[f] >= 0) __builtin_prefetch(sum + source(next[f]) * width + f, 1);

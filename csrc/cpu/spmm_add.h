@@ -4,7 +4,7 @@
 // pass, where keeping it would cost an array of edges × features.
 #pragma once
 
-#include "vec.h"
+#include "select.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 
@@ -97,18 +97,17 @@ struct SpmmAdd {
     }
   }
 
-  // max and min of x[j] + α e; the rules for equals and for NaN are those of spmm.
+  // max and min of x[j] + α e.
   template <int N, int V>
   void select_rows(int64_t first, int64_t end, int64_t start, int64_t last, bool min) const {
     using Vector = Vec<A, N>;
     using Ids = Vec<I, N>;
     const int64_t limit = ptr[end];
-    const A sign = min ? -1 : 1;
     for (int64_t i = first; i < end; ++i) {
-      Vector best[V] = {};
+      Vector best[V];
       Ids won[V];
-      for (int v = 0; v < V; ++v) won[v] = Ids{} - I(1);
-      const int64_t begin = ptr[i], stop = ptr[i + 1];
+      const I begin = ptr[i], stop = ptr[i + 1];
+      for (int v = 0; v < V; ++v) begin_best<N, A, I>(min, begin, stop, best[v], won[v]);
       for (int64_t k = begin; k < stop; ++k) {
         const S* row = x + col[k] * dim;
         if (k + kAhead < limit) {
@@ -119,12 +118,7 @@ struct SpmmAdd {
         for (int v = 0; v < V; ++v) {
           Vector value = argument<N>(row, Vector{}, e, v == V - 1 ? last : start + v * N);
           if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
-          auto better = value * sign > best[v] * sign;
-          auto new_nan = (value != value) & (best[v] == best[v]);
-          auto taken = better | new_nan;
-          if (k == begin) taken = taken | ~taken;
-          best[v] = taken ? value : best[v];
-          won[v] = __builtin_convertvector(taken, Vec<I, N>) ? Ids{} + I(k) : won[v];
+          take_better<N, A, I>(min, value, I(k), best[v], won[v]);
         }
       }
       for (int v = 0; v < V; ++v) {
@@ -225,14 +219,14 @@ struct SpmmAdd {
 template <typename F>
 GNNLIB_INLINE void dispatch_add(const SpmmAddArgs& args, F&& f) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
-    args.edge && !args.edge_is_number ? f(SpmmAdd<S, I, true>(args), S{})
-                                      : f(SpmmAdd<S, I, false>(args), S{});
+    args.edge && !args.edge_is_number ? f.template operator()<S, I>(SpmmAdd<S, I, true>(args))
+                                      : f.template operator()<S, I>(SpmmAdd<S, I, false>(args));
   });
 }
 
 void spmm_add(const SpmmAddArgs& args, int64_t first, int64_t end) {
-  dispatch_add(args, [&]<typename Op, typename S>(const Op& op, S) {
-    for_tiles<S>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
+  dispatch_add(args, [&]<typename S, typename I>(const auto& op) {
+    for_tiles<S, kTile<S, I>>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
       const Reduce reduce = args.reduce;
       if (reduce == Reduce::max || reduce == Reduce::min) {
         op.template select_rows<N, V>(first, end, start, last, reduce == Reduce::min);
@@ -244,8 +238,8 @@ void spmm_add(const SpmmAddArgs& args, int64_t first, int64_t end) {
 }
 
 void spmm_add_gate(const SpmmAddArgs& args, int64_t first, int64_t end) {
-  dispatch_add(args, [&]<typename Op, typename S>(const Op& op, S) {
-    for_tiles<S>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
+  dispatch_add(args, [&]<typename S, typename I>(const auto& op) {
+    for_tiles<S, kTile<S, I>>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
       op.template gate_rows<N, V>(first, end, start, last, args.grad_is_own);
     });
   });
@@ -254,7 +248,7 @@ void spmm_add_gate(const SpmmAddArgs& args, int64_t first, int64_t end) {
 void spmm_add_edge(const SpmmAddArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     if (args.edge_is_number) return SpmmAdd<S, I, false>(args).edge_numbers(first, end);
-    for_tiles<S>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
+    for_tiles<S, kTile<S, I>>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
       SpmmAdd<S, I, true>(args).template edge_rows<N, V>(first, end, start, last);
     });
   });

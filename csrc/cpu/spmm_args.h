@@ -1,6 +1,7 @@
 // What the bindings that run the spmm kernel share.
 #pragma once
 
+#include "../text.h"
 #include "bind.h"
 
 namespace gnnlib::cpu {
@@ -11,6 +12,14 @@ SpmmArgs spmm_args(const char* op, const BoundCsr& csr, const OptionalTensor& we
 
 // Element-edges of a call.
 int64_t work_of(const BoundCsr& csr, const SpmmArgs& args);
+
+// The operators themselves, for others that are made of them.
+Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
+            const OptionalTensor& weight, const Tensor& x, Text reduce,
+            const OptionalTensor& row_scale, const OptionalTensor& col_scale);
+std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col,
+                                    const OptionalTensor& eid, const OptionalTensor& weight,
+                                    const Tensor& x, Text reduce);
 
 void check_scale(const char* op, const char* name, const OptionalTensor& scale, int64_t rows,
                  const Tensor& x);

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from .. import ops
 from .._errors import check_dropout
+from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
+from ..linear import add_bias
 
 
 def check_attention(heads: object, dropout: float) -> None:
@@ -15,6 +17,28 @@ def check_attention(heads: object, dropout: float) -> None:
     if not isinstance(heads, int) or heads < 1:
         raise ValueError(f"heads must be an int of at least 1, got {heads!r}")
     check_dropout(dropout)
+
+
+def checked_inputs(
+    layer: Any, x: Any, graph: Any, edge_attr: Tensor | None, needs_dst: bool
+) -> tuple[Any, Adjacency, Tensor | None]:
+    """The door of an attention conv: x or (x_src, x_dst), the adjacency, and edge_attr
+    [E, edge_dim], which is there if the layer was made for it."""
+    x = as_features(x, pair=True)
+    check_matrices(x)
+    if needs_dst and isinstance(x, tuple) and x[1] is None:
+        raise ValueError("x must be (x_src, x_dst): the scores need x_dst, got None")
+    check_takes_edge_attr(layer, edge_attr)
+    adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
+    if layer.edge_dim is None:
+        return x, adj, None
+    return x, adj, checked_edge_attr(adj, edge_attr, layer.edge_dim)
+
+
+def check_takes_edge_attr(layer: Any, edge_attr: Tensor | None) -> None:
+    if layer.edge_dim is None and edge_attr is not None:
+        name = type(layer).__name__
+        raise TypeError(f"edge_attr needs a layer made for it: {name}(…, edge_dim=…)")
 
 
 def checked_edge_attr(adj: Adjacency, edge_attr: Tensor | None, edge_dim: int) -> Tensor:
@@ -51,15 +75,7 @@ def finish(layer: Any, out: Tensor, x: Any) -> Tensor:
     out = out.flatten(1) if layer.concat else out.mean(1)
     if layer.res is not None:
         out = out + layer.res(x[1] if isinstance(x, tuple) else x)
-    return out if layer.bias is None else add_bias(out, layer.bias)
-
-
-def add_bias(out: Tensor, bias: Tensor) -> Tensor:
-    """out + bias, in place where nothing can need `out` again."""
-    bias = bias.to(out.dtype)
-    if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
-        return out + bias
-    return out.add_(bias)
+    return add_bias(out, layer.bias)
 
 
 def weights_and_result(
@@ -74,16 +90,20 @@ def weights_and_result(
         source: the projected rows of the sources, [num_src, H, D].
         x: the layer's input, for the residual.
     """
-    alpha = ops.segment_softmax(adj.ptr, scores)
-    weight = dropped(layer, adj, alpha)
-    out = ops.spmm(adj.ptr, adj.col, source, weight.to(source.dtype), transpose=adj.transpose)
+    out, alpha, _ = attend(layer, adj, scores, source)
     return finish(layer, out, x), (adj.edge_index, in_users_order(adj, alpha))
 
 
-def dropped(layer: Any, adj: Adjacency, alpha: Tensor) -> Tensor:
-    """α in CSR order, [E', H], after dropout."""
-    probability = dropout_of(layer)
-    return ops.edge_dropout(alpha, probability, eid=adj.eid) if probability > 0 else alpha
+def attend(
+    layer: Any, adj: Adjacency, scores: Tensor, rows: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The weighted sums of rows, [num_dst, H, D], α, and α after dropout, both in CSR order,
+    [E', H]."""
+    alpha = weight = ops.segment_softmax(adj.ptr, scores)
+    if (probability := dropout_of(layer)) > 0:
+        weight = ops.edge_dropout(alpha, probability, eid=adj.eid)
+    weight = weight.to(rows.dtype)
+    return ops.spmm(adj.ptr, adj.col, rows, weight, transpose=adj.transpose), alpha, weight
 
 
 def in_users_order(adj: Adjacency, rows: Tensor) -> Tensor:

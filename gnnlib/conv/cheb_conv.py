@@ -12,7 +12,7 @@ from .._memo import is_tracing
 from .._resolve import as_features, resolve
 from ..adjacency import Adjacency
 from ..graph import Graph
-from ..linear import Linear
+from ..linear import Linear, add_bias
 from ..ops._common import per_row
 from ..ops._dtypes import accumulate_dtype
 from ._norm import check_count, inverse_root, linear_first
@@ -103,7 +103,7 @@ class ChebConv(nn.Module):
             out = self._clenshaw(multiply, x)
         else:
             out = self._recurrence(multiply, x)
-        return out if self.bias is None else out + self.bias.to(out.dtype)
+        return add_bias(out, self.bias)
 
     def _recurrence(self, multiply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         out, before, term = self.lins[0](x), None, x

@@ -7,12 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import ops
-from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
 from ._attention import (
     check_attention,
-    checked_edge_attr,
+    checked_inputs,
     dropout_of,
     finish,
     head_scores,
@@ -118,15 +117,9 @@ class GATConv(nn.Module):
     def forward(
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
-        x = as_features(x, pair=True)
-        check_matrices(x)
-        if self.edge_dim is None and edge_attr is not None:
-            raise TypeError("edge_attr needs a layer made for it: GATConv(…, edge_dim=…)")
-        adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
+        x, adj, edge_attr = checked_inputs(self, x, graph, edge_attr, needs_dst=False)
         source, scores_src, scores_dst = self._project(x)
-        scores_edge = None
-        if self.edge_dim is not None:
-            scores_edge = self._edge_scores(checked_edge_attr(adj, edge_attr, self.edge_dim))
+        scores_edge = None if edge_attr is None else self._edge_scores(edge_attr)
         if self.add_self_loops and adj.num_src == adj.num_dst:
             looped = adj.with_loops()
             if scores_edge is not None and looped is not adj:

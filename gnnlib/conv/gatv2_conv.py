@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from .. import ops
 from .._errors import chosen_reduce
 from .._per_edge import per_edge
-from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear, glorot_
 from ._attention import (
     check_attention,
-    checked_edge_attr,
+    checked_inputs,
     dropout_of,
     finish,
     in_users_order,
@@ -127,15 +126,7 @@ class GATv2Conv(nn.Module):
     def forward(
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
-        x = as_features(x, pair=True)
-        check_matrices(x)
-        if isinstance(x, tuple) and x[1] is None:
-            raise ValueError("x must be (x_src, x_dst): the scores need x_dst, got None")
-        if self.edge_dim is None and edge_attr is not None:
-            raise TypeError("edge_attr needs a layer made for it: GATv2Conv(…, edge_dim=…)")
-        adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
-        edge_dim = self.edge_dim
-        edge_attr = None if edge_dim is None else checked_edge_attr(adj, edge_attr, edge_dim)
+        x, adj, edge_attr = checked_inputs(self, x, graph, edge_attr, needs_dst=True)
         source, target = self._project(x)
         if self.add_self_loops and adj.num_src == adj.num_dst:
             looped = adj.with_loops()

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .. import ops
 from .._resolve import as_features, resolve
-from ..linear import Linear
+from ..linear import Linear, add_bias
 from ._norm import gcn_norm
 
 
@@ -85,7 +85,7 @@ class GCNConv(nn.Module):
             adj.ptr, adj.col, self.lin(x), edge_weight, eid=adj.eid,
             row_scale=scale, col_scale=scale, transpose=adj.transpose,
         )  # fmt: skip
-        return out if self.bias is None else out + self.bias.to(out.dtype)
+        return add_bias(out, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"

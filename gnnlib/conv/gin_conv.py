@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import ops
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ..linear import Linear, check_features
+from ..linear import Linear, add_bias, check_features
 
 
 class GINConv(nn.Module):
@@ -71,8 +71,7 @@ class GINConv(nn.Module):
         weight = first.weight.t()
         narrow = source.matmul(weight)
         own = None if target is None else narrow if target is source else target.matmul(weight)
-        out = self._combine(adj, narrow, own)
-        out = out if first.bias is None else out + first.bias.to(out.dtype)
+        out = add_bias(self._combine(adj, narrow, own), first.bias)
         return out if first is self.nn else self.nn[1:](out)  # pyright: ignore[reportIndexIssue]
 
     def _combine(self, adj: Any, source: Tensor, target: Tensor | None) -> Tensor:

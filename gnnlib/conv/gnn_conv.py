@@ -32,7 +32,7 @@ from ..graph import Graph
 from ..linear import Linear, glorot_
 from ..ops._dtypes import accumulate_dtype
 from ._aggregation import AGGREGATIONS, Aggregation, bounded
-from ._attention import checked_edge_attr
+from ._attention import check_takes_edge_attr, checked_edge_attr
 from ._fixed_point import FixedPointLayer, check_kind
 from ._norm import check_count, with_loops
 from ._segments import segments_of
@@ -263,8 +263,7 @@ class GNNConv(FixedPointLayer):
     ) -> Tensor:
         """H in the dtype of the encoder's result; the solve itself runs in float32 at least."""
         check_matrices(x)
-        if self.edge_dim is None and edge_attr is not None:
-            raise TypeError("edge_attr needs a layer made for it: GNNConv(…, edge_dim=…)")
+        check_takes_edge_attr(self, edge_attr)
         wanted = ABSENT if self.edge_dim is None else edge_attr
         adj, edge_weight, edge_attr = resolve(graph, x, edge_weight, wanted)
         if self.edge_dim is not None:

@@ -8,7 +8,7 @@ from .. import ops
 from .._errors import chosen_reduce
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ..linear import Linear
+from ..linear import Linear, add_bias
 from ._norm import linear_first
 
 AGGREGATIONS = ("sum", "mean", "max", "min", "mul")
@@ -72,7 +72,7 @@ class GraphConv(nn.Module):
         source, target = x if isinstance(x, tuple) else (x, x)
         if self.aggr in ("sum", "mean") and linear_first(source, self.lin_rel):
             out = self._aggregate(adj, self.lin_rel.without_bias(source), edge_weight)
-            out = out if self.lin_rel.bias is None else out + self.lin_rel.bias.to(out.dtype)
+            out = add_bias(out, self.lin_rel.bias)
         else:
             rows = source.to_dense() if isinstance(source, SparseFeatures) else source
             out = self.lin_rel(self._aggregate(adj, rows, edge_weight))

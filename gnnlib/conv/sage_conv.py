@@ -9,7 +9,7 @@ from .. import ops
 from .._errors import chosen_reduce
 from .._resolve import as_features, resolve
 from ..features import SparseFeatures
-from ..linear import Linear
+from ..linear import Linear, add_bias
 from ._norm import linear_first
 
 AGGREGATIONS = ("mean", "sum", "max", "min")
@@ -82,7 +82,7 @@ class SAGEConv(nn.Module):
         linear = self.aggr in ("mean", "sum")
         if linear and linear_first(source, self.lin_l):
             out = self._aggregate(adj, self.lin_l.without_bias(source))
-            out = out if self.lin_l.bias is None else out + self.lin_l.bias.to(out.dtype)
+            out = add_bias(out, self.lin_l.bias)
         else:
             rows = source.to_dense() if isinstance(source, SparseFeatures) else source
             out = self.lin_l(self._aggregate(adj, rows))

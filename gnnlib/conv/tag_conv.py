@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .. import ops
 from .._resolve import as_features, resolve
 from ..adjacency import Adjacency
-from ..linear import Linear, check_features, product
+from ..linear import Linear, add_bias, check_features, product
 from ._norm import are_constant, check_count, gcn_norm, hop, linear_first
 
 
@@ -87,7 +87,7 @@ class TAGConv(nn.Module):
             for lin in others:
                 h = hop(adj, h, edge_weight, scale)
                 out = out + lin(h)
-        return out if self.bias is None else out + self.bias.to(out.dtype)
+        return add_bias(out, self.bias)
 
     def _in_one(
         self, x, adj: Adjacency, edge_weight: Tensor | None, scale: Tensor | None

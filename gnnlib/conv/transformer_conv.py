@@ -7,14 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
-from .._resolve import as_features, check_matrices, resolve
 from ..adjacency import Adjacency
 from ..linear import Linear
 from ._attention import (
+    attend,
     check_attention,
-    checked_edge_attr,
+    checked_inputs,
     dropout_of,
-    dropped,
     in_users_order,
 )
 
@@ -103,13 +102,7 @@ class TransformerConv(nn.Module):
     def forward(
         self, x, graph, edge_attr: Tensor | None = None, return_attention_weights: bool = False
     ) -> Any:
-        x = as_features(x, pair=True)
-        check_matrices(x)
-        if isinstance(x, tuple) and x[1] is None:
-            raise ValueError("x must be (x_src, x_dst): the scores need x_dst, got None")
-        if self.edge_dim is None and edge_attr is not None:
-            raise TypeError("edge_attr needs a layer made for it: TransformerConv(…, edge_dim=…)")
-        adj, _, edge_attr = resolve(graph, x, edge_attr=edge_attr)
+        x, adj, edge_attr = checked_inputs(self, x, graph, edge_attr, needs_dst=True)
         source, target = x if isinstance(x, tuple) else (x, x)
         shape = (-1, self.heads, self.out_channels)
         key, value = self.lin_key(source).reshape(shape), self.lin_value(source).reshape(shape)
@@ -120,13 +113,11 @@ class TransformerConv(nn.Module):
                 transpose=adj.transpose,
             )  # fmt: skip
             return self._finish(out, target)
-        edge = None
-        if self.edge_dim is not None:
-            edge = checked_edge_attr(adj, edge_attr, self.edge_dim).to(query.dtype)
-            edge = edge if adj.eid is None else ops.gather_rows(edge, adj.eid)
-        alpha = ops.segment_softmax(adj.ptr, self._scores(adj, query, key, edge))
-        weight = dropped(self, adj, alpha).to(value.dtype)
-        out = ops.spmm(adj.ptr, adj.col, value, weight, transpose=adj.transpose)
+        edge = None if edge_attr is None else edge_attr.to(query.dtype)
+        if edge is not None and adj.eid is not None:
+            edge = ops.gather_rows(edge, adj.eid)
+        scores = self._scores(adj, query, key, edge)
+        out, alpha, weight = attend(self, adj, scores, value)
         if edge is not None:
             out = out + self._edge_values(adj, edge, weight)
         out = self._finish(out, target)

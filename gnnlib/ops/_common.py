@@ -24,6 +24,8 @@ Transpose = tuple[Tensor, Tensor, Tensor] | Callable[[], tuple[Tensor, Tensor, T
 
 def autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Under autocast, floating tensors in the autocast dtype (float64 stays, as torch has it)."""
+    if not torch.compiler.is_compiling() and not torch._C._is_any_autocast_enabled():
+        return tensors
     device = next(t.device.type for t in tensors if t is not None)
     if device == "meta" or not torch.is_autocast_enabled(device):
         return tensors
@@ -43,7 +45,12 @@ def requires_grad(tensor: Tensor) -> bool:
 
 
 def needs_grad(*tensors: Tensor | None) -> bool:
-    return torch.is_grad_enabled() and any(t is not None and requires_grad(t) for t in tensors)
+    if not torch.is_grad_enabled():
+        return False
+    for tensor in tensors:  # noqa: SIM110 (a loop takes half the time of any)
+        if tensor is not None and requires_grad(tensor):
+            return True
+    return False
 
 
 def check_ids(eid: Tensor | None, name: str, rows: Tensor) -> None:

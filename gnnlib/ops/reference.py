@@ -82,6 +82,8 @@ def spmm(
     row_scale: Tensor | None,
     col_scale: Tensor | None,
 ) -> Tensor:
+    if reduce in ("max", "min"):
+        return spmm_arg(ptr, col, eid, weight, x, reduce)[0]
     row, num_dst = _rows(ptr), ptr.numel() - 1
     message = _messages(ptr, col, eid, weight, x)
     if col_scale is not None:

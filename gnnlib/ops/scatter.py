@@ -59,8 +59,6 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
     if not needs_grad(x):
-        if reduce in ("max", "min"):
-            return _scatter_arg(x, index, num_rows, reduce)[0]
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
         return form(_ScatterArg).apply(x, index, num_rows, reduce)[0]

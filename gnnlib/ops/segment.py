@@ -62,10 +62,10 @@ def segment_reduce(
     check_eid(eid, x.shape[0])
     if reduce == "std":
         out = _std(ptr, rows, eid)
-    elif reduce in ("max", "min"):
-        out = form(_SegmentArg).apply(ptr, eid, rows, reduce)[0]
     elif not needs_grad(x):
         out = _spmm(ptr, eid, None, None, rows, reduce, None, None)
+    elif reduce in ("max", "min"):
+        out = form(_SegmentArg).apply(ptr, eid, rows, reduce)[0]
     elif reduce == "mul":
         out = form(_SegmentMul).apply(ptr, eid, rows)
     else:

@@ -100,10 +100,7 @@ def spmm(
         after, row_scale = row_scale, None
 
     if not needs_grad(x, weight):
-        if linear or reduce == "mul":
-            out = _spmm(ptr, col, eid, weight, x, reduce, row_scale, col_scale)
-        else:
-            out = _spmm_arg(ptr, col, eid, weight, x, reduce)[0]
+        out = _spmm(ptr, col, eid, weight, x, reduce, row_scale, col_scale)
     elif reduce == "mul":
         out = form(_SpmmMul).apply(ptr, col, eid, weight, x)
     else:

@@ -212,6 +212,10 @@ def answers(
                 )
             for reduce in ("max", "min"):
                 for w in (None, weight, edges):
+                    yield (
+                        f"spmm {reduce} {label}",
+                        op("spmm")(ptr, col, eid, w, x, reduce, None, None),
+                    )
                     out, arg = op("spmm_arg")(ptr, col, eid, w, x, reduce)
                     yield f"spmm_arg {reduce} {label}", out
                     yield f"arg of {reduce} {label}", arg

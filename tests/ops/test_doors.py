@@ -26,13 +26,15 @@ def _calls(ptr, col, eid):
     x, a, edges = values(5, 2), values(3, 2), values(4, 2)
     reads_col = {
         "spmm": lambda: ops.spmm(ptr, col, x, edges[:, 0], eid=eid),
-        "spmm_arg": lambda: ops.spmm(ptr, col, x, reduce="max"),
+        "spmm_arg": lambda: ops.spmm(ptr, col, x.clone().requires_grad_(), reduce="max"),
         "sddmm": lambda: ops.sddmm(ptr, col, a, x, eid=eid),
         "csr_transpose": lambda: ops.csr_transpose(ptr, col, 5),
     }
     return reads_col, {
         "spmm": lambda: ops.segment_reduce(ptr, edges, eid=eid),
-        "spmm_arg": lambda: ops.segment_reduce(ptr, edges, eid=eid, reduce="min"),
+        "spmm_arg": lambda: ops.segment_reduce(
+            ptr, edges.clone().requires_grad_(), eid=eid, reduce="min"
+        ),
         "segment_expand": lambda: ops.segment_expand(ptr, a, 4, eid=eid),
         "segment_softmax": lambda: ops.segment_softmax(ptr, edges, eid=eid),
     }
@@ -94,7 +96,10 @@ def test_ids_of_sources_are_looked_at(bad, index):
     for op, call in (
         ("gather_rows", lambda: ops.gather_rows(values(5, 2), wrong)),
         ("scatter", lambda: ops.scatter(values(4, 2), wrong, 5)),
-        ("scatter_arg", lambda: ops.scatter(values(4, 2), wrong, 5, reduce="max")),
+        (
+            "scatter_arg",
+            lambda: ops.scatter(values(4, 2).requires_grad_(), wrong, 5, reduce="max"),
+        ),
         ("scatter_add_", lambda: ops.scatter_add_(values(5, 2), values(4, 2), wrong)),
     ):
         refused(f"{op}: index must be below 5 and not negative: position 2 is {bad}", call)
@@ -182,7 +187,8 @@ def test_devices_that_differ_are_named():
     refused(f"spmm: col {there} ptr: {cpu}", ops.spmm, ptr, away(col), x)
     refused(f"spmm: col {there} ptr: {meta}", ops.spmm, away(ptr), col, x)
     refused(f"spmm: weight {there} ptr: {cpu}", ops.spmm, ptr, col, x, away(weight))
-    refused(f"spmm_arg: x {there} ptr: {cpu}", ops.spmm, ptr, col, away(x), reduce="max")
+    needing = away(x).requires_grad_()
+    refused(f"spmm_arg: x {there} ptr: {cpu}", ops.spmm, ptr, col, needing, reduce="max")
     refused(f"sddmm: b {there} ptr: {cpu}", ops.sddmm, ptr, col, a, away(x))
     refused(f"segment_softmax: scores {there} ptr: {meta}", ops.segment_softmax, away(ptr), weight)
     refused(f"segment_expand: x {there} ptr: {cpu}", ops.segment_expand, ptr, away(a), 4)

@@ -57,6 +57,7 @@ def _calls():
         ("spmm", (ptr, col, eid, heads, x, "sum", values(n), values(n))),
         ("spmm", (ptr, col, None, weight, x, "mul", None, None)),
         ("spmm", (ptr, None, None, None, weight, "mean", None, None)),
+        ("spmm", (ptr, col, eid, heads, x, "min", None, None)),
         ("spmm_arg", (ptr, col, eid, heads, x, "max")),
         ("spmm_arg", (ptr, eid, None, None, heads, "min")),
         ("spmm", (ptr, col, eid, values(e, 2, 3), x, "sum", None, None)),
