@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
@@ -23,18 +23,19 @@ def read(names: Iterable[str]) -> Iterator[Edges]:
             print(f"{name}: skipped: {error}", file=sys.stderr)
 
 
-def collect(problems: Iterable[Edges], families: Sequence[Cases], settings: Settings) -> list[Row]:
+def run(name: str, title: str, settings: Settings, problems: Iterable[Edges], cases: Cases) -> None:
+    """Measure the cases of each graph. The report is written after each, so that a run that is
+    stopped leaves what it has."""
     rows: list[Row] = []
     warnings.simplefilter("ignore")  # peers warn of their own and of torch's beta features
     for edges in problems:
         structures = Structures(edges)
-        for family in families:
-            torch.manual_seed(0)
-            for case in family(structures):
-                if settings.wants(case.name):
-                    rows.append(measure(case, structures, settings))
-                    print(line(rows[-1]), file=sys.stderr, flush=True)
-    return rows
+        torch.manual_seed(0)
+        for case in cases(structures):
+            if settings.wants(case.name):
+                rows.append(measure(case, structures, settings))
+                print(line(rows[-1]), file=sys.stderr, flush=True)
+        write(name, title, settings, rows)
 
 
 def line(row: Row) -> str:

@@ -1,6 +1,7 @@
 """What the benchmarks conclude from their numbers, and the graphs they draw."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -43,9 +44,19 @@ def test_the_slope_is_that_of_a_power():
 def test_rounds_go_on_for_some_time_but_not_beyond_a_number():
     calls = []
     timing.interleave({"a": lambda: calls.append(1)}, rounds=3, warm_up=1, seconds=60, most=20)
-    assert len(calls) == 21
+    assert len(calls) == 1 + 2 * 20  # the warm-up, and a call that is not timed before each
     timing.interleave({"a": lambda: calls.append(1)}, rounds=3, warm_up=0)
-    assert len(calls) == 24
+    assert len(calls) == 41 + 2 * 3
+
+
+def test_long_calls_have_no_untimed_ones_and_sides_take_turns_in_every_order():
+    calls = []
+    sides = {name: lambda name=name: (calls.append(name), time.sleep(0.021)) for name in "abc"}
+    timing.interleave(sides, rounds=8, warm_up=1)
+    assert len(calls) == 3 + 3 * 8
+    rounds = {tuple(calls[k : k + 3]) for k in range(3, len(calls), 3)}
+    assert all(sorted(one) == list("abc") for one in rounds)
+    assert len(rounds) > 1
 
 
 def test_symmetric_graphs_have_each_edge_once_in_both_directions():

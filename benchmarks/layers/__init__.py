@@ -8,5 +8,4 @@ from benchmarks.layers.cases import cases
 def run(settings: Settings) -> None:
     names = settings.graphs or (graphs.LAYERS[:3] if settings.quick else graphs.LAYERS)
     problems = (edges.symmetric() for edges in suite.read(names))
-    rows = suite.collect(problems, [cases], settings)
-    suite.write("layers", "Layers, 64 features, fp32, CPU", settings, rows)
+    suite.run("layers", "Layers, 64 features, fp32, CPU", settings, problems, cases)

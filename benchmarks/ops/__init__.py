@@ -13,7 +13,7 @@ LARGE_IN_QUICK = 1_000_000
 
 
 def run(settings: Settings) -> None:
-    def families(s: Structures) -> Iterator[Case]:
+    def cases(s: Structures) -> Iterator[Case]:
         brief = s.edges.num_edges > (LARGE_IN_QUICK if settings.quick else HUGE)
         widths = (64,) if settings.quick or brief else (16, 64, 128)
         yield from spmm.cases(s, widths, brief)
@@ -24,14 +24,13 @@ def run(settings: Settings) -> None:
             yield from attention(s)
 
     names = settings.graphs or (graphs.QUICK if settings.quick else graphs.ALL)
-    rows = suite.collect(suite.read(names), [families], settings)
-    suite.write("ops", "Operators, fp32, CPU", settings, rows)
+    suite.run("ops", "Operators, fp32, CPU", settings, suite.read(names), cases)
 
 
 def run_scatter(settings: Settings) -> None:
     """The same reducers on an unsorted index."""
     names = tuple(settings.graphs) if settings.graphs else None
     widths = (64,) if settings.quick else scatter.WIDTHS
+    title = "scatter on an unsorted index, fp32, CPU"
     problems = scatter.graphs(settings.quick, names)
-    rows = suite.collect(problems, [lambda s: scatter.cases(s, widths)], settings)
-    suite.write("scatter", "scatter on an unsorted index, fp32, CPU", settings, rows)
+    suite.run("scatter", title, settings, problems, lambda s: scatter.cases(s, widths))

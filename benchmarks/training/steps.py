@@ -73,5 +73,4 @@ def run(settings: Settings) -> None:
             yield case(model, data, s)
 
     edges = Edges(name, data.edge_index, data.num_nodes)
-    rows = suite.collect([edges], [cases], settings)
-    suite.write("training", f"A training step on {name}, CPU", settings, rows)
+    suite.run("training", f"A training step on {name}, CPU", settings, [edges], cases)
