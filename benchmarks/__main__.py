@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
     import torch
 
-    from benchmarks import graphs, imports, layers, ops, report, scaling
+    from benchmarks import graphs, imports, layers, ops, report, scaling, timing
     from benchmarks.cases import Settings
     from benchmarks.fixed_point import batch, memory, speed, steps
     from benchmarks.layers import memory as layer_memory
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.training import steps as training
 
     torch.set_num_threads(options.threads)
+    timing.keep_memory()
     if options.out is not None:
         report.write_to(options.out)
     names = options.graphs.split(",") if options.graphs else None

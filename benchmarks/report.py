@@ -14,6 +14,7 @@ from gnnlib import __version__, _extension
 
 folder = Path(__file__).parent / "results"
 PEERS = ("torch_geometric", "dgl", "torch_scatter", "torch_sparse", "torchdeq")
+LOAD = os.getloadavg()[0]  # before anything was measured
 Rows = Sequence[Mapping[str, object]]
 
 
@@ -30,7 +31,7 @@ def stamp() -> dict[str, object]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1),
+        "load": round(LOAD, 1),
         "kernels": _extension.cpu_capability(),
         "python": platform.python_version(),
         "gnnlib": __version__,
@@ -66,15 +67,15 @@ def _cell(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def write(
+def keep(
     name: str,
     title: str,
     command: str,
     rows: Rows,
     tables: Mapping[str, Rows] | None = None,
     notes: Sequence[str] = (),
-) -> None:
-    """Keep the rows as NAME.json and NAME.md, and print the latter.
+) -> str:
+    """Keep the rows as NAME.json and NAME.md, which is returned.
 
     Args:
         rows: what was measured.
@@ -96,4 +97,16 @@ def write(
     if tables is not None:
         record["tables"] = tables
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(text)
+    return text
+
+
+def write(
+    name: str,
+    title: str,
+    command: str,
+    rows: Rows,
+    tables: Mapping[str, Rows] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """`keep`, and print what it returns."""
+    print(keep(name, title, command, rows, tables, notes))

@@ -10,6 +10,7 @@ from benchmarks import ceilings, charts, gates, graphs, peers, report
 from benchmarks.cases import OURS, Case, Row, Settings, measure
 from benchmarks.graphs import Edges
 from benchmarks.peers import Structures
+from benchmarks.timing import FEW, SLOW
 
 Cases = Callable[[Structures], Iterator[Case]]
 
@@ -27,6 +28,7 @@ def run(name: str, title: str, settings: Settings, problems: Iterable[Edges], ca
     """Measure the cases of each graph. The report is written after each, so that a run that is
     stopped leaves what it has."""
     rows: list[Row] = []
+    text = ""
     warnings.simplefilter("ignore")  # peers warn of their own and of torch's beta features
     for edges in problems:
         structures = Structures(edges)
@@ -35,7 +37,8 @@ def run(name: str, title: str, settings: Settings, problems: Iterable[Edges], ca
             if settings.wants(case.name):
                 rows.append(measure(case, structures, settings))
                 print(line(rows[-1]), file=sys.stderr, flush=True)
-        write(name, title, settings, rows)
+        text = keep(name, title, settings, rows)
+    print(text)
 
 
 def line(row: Row) -> str:
@@ -48,13 +51,13 @@ def line(row: Row) -> str:
     return f"{what:56} {ours:>12}  {', '.join(others)}"
 
 
-def write(name: str, title: str, settings: Settings, rows: list[Row]) -> None:
-    """NAME.json, NAME.md and, where matplotlib is installed, NAME.png."""
+def keep(name: str, title: str, settings: Settings, rows: list[Row]) -> str:
+    """NAME.json, NAME.md, which is returned, and, where matplotlib is installed, NAME.png."""
     found = [f"{peer} {version}" for peer, version in peers.versions().items()]
     notes = [
         f"Peers: {', '.join(found)}, torch.sparse {torch.__version__}.",
-        f"Medians of at least {settings.rounds} rounds in turns; every × says how many times as"
-        " long as gnnlib a side takes.",
+        f"Medians of at least {settings.rounds} rounds in turns (of {FEW} for sides {SLOW:.0f} times"
+        " slower than the fastest); every × says how many times as long as gnnlib a side takes.",
     ]
     if any("GB/s" in row for row in rows):
         notes.append(
@@ -68,8 +71,8 @@ def write(name: str, title: str, settings: Settings, rows: list[Row]) -> None:
         "Small graphs, against the fastest peer": gates.small_graphs(rows),
         "All cases": [_shown(row) for row in rows],
     }
-    report.write(name, title, settings.command, rows, tables, notes)
     charts.bars(report.folder / f"{name}.png", title, summary)
+    return report.keep(name, title, settings.command, rows, tables, notes)
 
 
 def _shown(row: Row) -> dict[str, object]:

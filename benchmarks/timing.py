@@ -4,12 +4,30 @@ A machine's speed drifts; sides that alternate drift together, so the ratio of t
 where a single time does not.
 """
 
+import ctypes
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
 
-SHORT = 0.02  # seconds; what a call finds in the caches and in the allocator decides below this
+SHORT = 0.02  # seconds; what a call finds in the caches decides below this
+SLOW, FEW = 10.0, 3  # sides that take SLOW times as long as the fastest have FEW rounds
+
+
+def keep_memory() -> None:
+    """Memory that is freed stays with the process from now on, where the C library is glibc's.
+
+    Else each large result is memory that the system clears first, page by page, and takes back
+    afterwards: time that is the same work for every side, differs from machine to machine (most in
+    virtual ones), and hides what is compared.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX
+    mallopt(trim_threshold, -1)
+    mallopt(mmap_max, 0)
 
 
 def interleave(
@@ -22,9 +40,8 @@ def interleave(
     """The median seconds of a call of each side, over rounds that call every side once.
 
     The order within a round is drawn anew (from a seed), so that no side always follows the same
-    one. Where calls are short, a turn begins with a call that is not timed: what a side leaves
-    behind, caches full of its arrays and memory handed back to the system, is not for its neighbour
-    to pay.
+    one. Where calls are short, a turn begins with a call that is not timed: caches full of a side's
+    arrays are not for its neighbour to pay. A side far slower than the fastest has few rounds.
 
     Args:
         sides: name → call.
@@ -33,19 +50,23 @@ def interleave(
         seconds: further rounds begin as long as all of them have taken less than this,
         most: and there are fewer than this.
     """
-    longest = 0.0
-    for call in sides.values():
+    warm = dict.fromkeys(sides, 0.0)
+    for name, call in sides.items():
         for _ in range(warm_up):
             start = time.perf_counter()
             call()
-            longest = max(longest, time.perf_counter() - start)
+            warm[name] = time.perf_counter() - start
+    is_short = max(warm.values(), default=0.0) < SHORT
+    slow = {name for name, took in warm.items() if took > SLOW * min(warm.values())}
     taken: dict[str, list[float]] = {name: [] for name in sides}
     order, shuffle = list(sides), random.Random(0).shuffle
     done, begin = 0, time.perf_counter()
     while done < rounds or (done < most and time.perf_counter() - begin < seconds):
         shuffle(order)
         for name in order:
-            if longest < SHORT:
+            if done >= FEW and name in slow:
+                continue
+            if is_short:
                 sides[name]()
             start = time.perf_counter()
             sides[name]()

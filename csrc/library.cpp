@@ -16,7 +16,7 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
       " -> (Tensor, Tensor)");
   m.def(
       "spmm_arg_backward(Tensor? col, Tensor? eid, Tensor? weight, Tensor grad, Tensor arg,"
-      " SymInt num_src) -> Tensor");
+      " SymInt num_src, Tensor? t_ptr, Tensor? t_row, Tensor? t_pos) -> Tensor");
   m.def(
       "spmm_arg_weight(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"
       " SymInt num_edges) -> Tensor");

@@ -137,7 +137,8 @@ def _spmm(op: Any, name: str, small: Small) -> Iterator[Any]:
             if name == "spmm_arg":
                 yield out, arg
             elif name == "spmm_arg_backward":
-                yield op.spmm_arg_backward(col, eid, weight, grad, arg, small.num_src)
+                for back in (reference.csr_transpose(ptr, col, small.num_src), (None,) * 3):
+                    yield op.spmm_arg_backward(col, eid, weight, grad, arg, small.num_src, *back)
             else:
                 yield op.spmm_arg_weight(ptr, col, eid, grad, x, arg, num_edges)
 

@@ -55,7 +55,8 @@ struct SpmmAddArgs {
 };
 
 struct ArgBackwardArgs {
-  Csr csr;
+  Csr csr;         // arg_backward: col and eid; arg_backward_rows: the transpose, eid its positions
+  const void* id;  // arg_backward_rows: null, or the edge id of each position
   const void* weight;
   const void* grad;  // [num_rows, heads, dim]
   const void* arg;
@@ -186,6 +187,7 @@ struct Kernels {
   void (*spmm_add_edge)(const SpmmAddArgs&, int64_t first, int64_t last);
   void (*arg_backward)(const ArgBackwardArgs&, int64_t first, int64_t last, int64_t start,
                        int64_t stop, void* room);
+  void (*arg_backward_rows)(const ArgBackwardArgs&, int64_t first, int64_t last);
   void (*arg_weight)(const ArgWeightArgs&, int64_t first, int64_t last);
   void (*multi)(const MultiArgs&, int64_t first, int64_t last);
   void (*multi_backward)(const MultiArgs&, int64_t first, int64_t last);

@@ -118,9 +118,17 @@ std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col
   return {out, arg};
 }
 
+// Whether the gradient of max and min looks at all edges, row by row of the transpose, rather than
+// for the sources of the winners, all over memory: both were timed, on rows that lie in the last
+// cache and on rows that do not.
+static bool walks_transpose(int64_t num_edges, int64_t num_rows, int64_t row_bytes) {
+  return num_edges <= num_rows * (num_rows * row_bytes <= (32 << 20) ? 32 : 16);
+}
+
 Tensor spmm_arg_backward(const OptionalTensor& col_, const OptionalTensor& eid_,
                          const OptionalTensor& weight_, const Tensor& grad_, const Tensor& arg_,
-                         int64_t num_src) {
+                         int64_t num_src, const OptionalTensor& t_ptr, const OptionalTensor& t_row,
+                         const OptionalTensor& t_pos) {
   const char* op = "spmm_arg_backward";
   const Tensor grad = dense(grad_), arg = dense(arg_);
   const OptionalTensor col = dense(col_), eid = dense(eid_), weight = dense(weight_);
@@ -146,6 +154,21 @@ Tensor spmm_arg_backward(const OptionalTensor& col_, const OptionalTensor& eid_,
   args.arg = arg.data_ptr();
   Tensor out = new_output(grad, with_rows(grad, num_src));
   args.out = out.data_ptr();
+  const bool per_edge = rows.weights == Weights::none || rows.weights == Weights::edge;
+  const int64_t row_bytes = rows.heads * rows.dim * (grad.element_size() + arg.element_size());
+  if (t_ptr && t_row && t_pos && per_edge &&
+      walks_transpose(t_pos->numel(), args.num_rows, row_bytes)) {
+    const BoundCsr back(op, *t_ptr, t_row, t_pos);
+    check_same_dtype(op, "t_ptr", back.ptr, "arg", index);
+    check_shape(op, "t_ptr", back.ptr, {num_src + 1});
+    back.check_edges(op, back.num_edges);
+    args.id = args.csr.eid;
+    args.csr = back.view();
+    parallel_rows(
+        back, (back.num_edges + num_src) * rows.heads * rows.dim,
+        [&](int64_t first, int64_t last) { kernels().arg_backward_rows(args, first, last); });
+    return out;
+  }
   // One owner for each entry of the result: a tile of features, of some of the sources. A tile of
   // one cache line keeps more of the rows it adds to in the cache; all owners read all of arg.
   const auto wide = accumulate_type(grad.scalar_type());

@@ -311,6 +311,47 @@ void arg_backward(const ArgBackwardArgs& args, int64_t first, int64_t end, int64
   });
 }
 
+// The same on the transpose: every row of dx has one owner, who looks at all of its edges j → i and
+// takes grad[i] where they have won. For weights of edges, or none.
+void arg_backward_rows(const ArgBackwardArgs& args, int64_t first, int64_t end) {
+  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
+    using A = Accumulate<S>;
+    const I* ptr = static_cast<const I*>(args.csr.ptr);
+    const I* row = static_cast<const I*>(args.csr.col);
+    const I* pos = static_cast<const I*>(args.csr.eid);
+    const I* id = static_cast<const I*>(args.id);
+    const S* weight = static_cast<const S*>(args.weight);
+    const S* grad = static_cast<const S*>(args.grad);
+    const I* arg = static_cast<const I*>(args.arg);
+    S* out = static_cast<S*>(args.out);
+    const int64_t stride = args.heads * args.dim, limit = ptr[end];
+    for_tiles<S, kTile<S, I>>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
+      for (int64_t j = first; j < end; ++j) {
+        Vec<A, N> sum[V] = {};
+        for (int64_t k = ptr[j]; k < ptr[j + 1]; ++k) {
+          if (k + kAhead < limit) {
+            const int64_t next = row[k + kAhead] * stride + start;
+            prefetch<V * N* int(sizeof(I))>(arg + next);
+            prefetch<V * N* int(sizeof(S))>(grad + next);
+          }
+          const I p = pos ? pos[k] : I(k);
+          const A factor = weight ? load_one(weight + (id ? id[p] : p)) : A(1);
+          for (int v = 0; v < V; ++v) {
+            const int64_t at = row[k] * stride + (v == V - 1 ? last : start + v * N);
+            Vec<I, N> winner;
+            __builtin_memcpy(&winner, arg + at, sizeof(winner));
+            const auto won = __builtin_convertvector(winner == p, Vec<LaneId<A>, N>);
+            sum[v] += won ? load_vec<S, N>(grad + at) * factor : Vec<A, N>{};
+          }
+        }
+        for (int v = 0; v < V; ++v) {
+          store_vec<S, N>(out + j * stride + (v == V - 1 ? last : start + v * N), sum[v]);
+        }
+      }
+    });
+  });
+}
+
 // dw[e, h] = Σ_d grad[i, h, d] · x[j, h, d] over the entries that edge e has won.
 void arg_weight(const ArgWeightArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {

@@ -21,7 +21,7 @@ SCHEMAS = {
     ),
     "spmm_arg_backward": (
         "(Tensor? col, Tensor? eid, Tensor? weight, Tensor grad, Tensor arg,"
-        " SymInt num_src) -> Tensor"
+        " SymInt num_src, Tensor? t_ptr, Tensor? t_row, Tensor? t_pos) -> Tensor"
     ),
     "spmm_arg_weight": (
         "(Tensor ptr, Tensor? col, Tensor? eid, Tensor grad, Tensor x, Tensor arg,"

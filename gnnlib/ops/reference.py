@@ -134,6 +134,9 @@ def spmm_arg_backward(
     grad: Tensor,
     arg: Tensor,
     num_src: int,
+    t_ptr: Tensor | None,
+    t_row: Tensor | None,
+    t_pos: Tensor | None,
 ) -> Tensor:
     out = grad.new_zeros((num_src,) + grad.shape[1:], dtype=accumulate_dtype(grad.dtype))
     if not (arg >= 0).any():

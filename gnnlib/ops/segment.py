@@ -215,7 +215,7 @@ class _ArgToRows(torch.autograd.Function):
 
     @staticmethod
     def forward(eid, grad, arg, num_rows):
-        return _arg_backward(eid, None, None, grad, arg, num_rows)
+        return _arg_backward(eid, None, None, grad, arg, num_rows, None, None, None)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

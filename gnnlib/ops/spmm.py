@@ -105,7 +105,9 @@ def spmm(
         out = form(_SpmmMul).apply(ptr, col, eid, weight, x)
     else:
         if not linear:
-            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce)[0]
+            # Of use where it is at hand; else the gradient does without.
+            back = (None,) * 4 if transpose is None else way_back(ptr, col, None, x, transpose)
+            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce, *back[:3])[0]
         else:
             back = way_back(ptr, col, None if weight is None else eid, x, transpose)
             row_scale, col_scale = distinct(row_scale, col_scale)
@@ -207,32 +209,33 @@ class _SpmmArg(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, col, eid, weight, x, reduce):
+    def forward(ptr, col, eid, weight, x, reduce, *back):
         return _spmm_arg(ptr, col, eid, weight, x, reduce)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ptr, col, eid, weight, x, _ = inputs
+        ptr, col, eid, weight, x, _, *back = inputs
         ctx.mark_non_differentiable(output[1])
         kept = x if weight is not None and requires_grad(weight) else None
         ctx.num_src = x.shape[0]
-        ctx.save_for_backward(ptr, col, eid, weight, kept, output[1])
+        ctx.save_for_backward(ptr, col, eid, weight, kept, output[1], *back)
 
     @staticmethod
     def backward(ctx, grad, _):
-        ptr, col, eid, weight, x, arg = ctx.saved_tensors
+        ptr, col, eid, weight, x, arg, *back = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[4]:
-            grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, ctx.num_src)
+            grad_x = _arg_to_x(ptr, col, eid, weight, grad, arg, ctx.num_src, *back)
         if ctx.needs_input_grad[3]:
             grad_weight = arg_to_weight(ptr, col, eid, grad, x, arg, weight.dim())
-        return None, None, None, grad_weight, grad_x, None
+        return None, None, None, grad_weight, grad_x, None, None, None, None
 
 
-def _arg_to_x(ptr, col, eid, weight, grad, arg, num_src) -> Tensor:
+def _arg_to_x(ptr, col, eid, weight, grad, arg, num_src, *back) -> Tensor:
+    back = back or (None, None, None)
     if needs_grad(grad, weight):
-        return form(_ArgToX).apply(ptr, col, eid, weight, grad, arg, num_src)
-    return _arg_backward(col, eid, weight, grad, arg, num_src)
+        return form(_ArgToX).apply(ptr, col, eid, weight, grad, arg, num_src, *back)
+    return _arg_backward(col, eid, weight, grad, arg, num_src, *back)
 
 
 def arg_to_weight(ptr, col, eid, grad, x, arg, weight_dim) -> Tensor:
@@ -271,8 +274,8 @@ class _ArgToX(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(ptr, col, eid, weight, grad, arg, num_src):
-        return _arg_backward(col, eid, weight, grad, arg, num_src)
+    def forward(ptr, col, eid, weight, grad, arg, num_src, *back):
+        return _arg_backward(col, eid, weight, grad, arg, num_src, *back)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -286,7 +289,7 @@ class _ArgToX(torch.autograd.Function):
             to_grad = _arg_select(ptr, col, eid, weight, grad_x, arg)
         if ctx.needs_input_grad[3]:
             to_weight = arg_to_weight(ptr, col, eid, grad, grad_x, arg, weight.dim())
-        return None, None, None, to_weight, to_grad, None, None
+        return None, None, None, to_weight, to_grad, None, None, None, None, None
 
 
 class _ArgToWeight(torch.autograd.Function):
@@ -327,7 +330,7 @@ def _(ptr, col, eid, weight, x, reduce):
 
 
 @fake_rule("gnnlib::spmm_arg_backward")
-def _(col, eid, weight, grad, arg, num_src):
+def _(col, eid, weight, grad, arg, num_src, t_ptr, t_row, t_pos):
     return grad.new_empty((num_src,) + grad.shape[1:])
 
 
@@ -381,11 +384,11 @@ def _(info, in_dims, ptr, col, eid, weight, x, reduce):
 
 
 @vmap_rule("gnnlib::spmm_arg_backward")
-def _(info, in_dims, col, eid, weight, grad, arg, num_src):
-    refuse_batched_structure("col, eid", *in_dims[:2])
+def _(info, in_dims, col, eid, weight, grad, arg, num_src, *back):
+    refuse_batched_structure("col, eid, t_ptr, t_row, t_pos", *in_dims[:2], *in_dims[6:])
     shape = (num_src,) + fold(grad, in_dims[3], info.batch_size).shape[1:]
     w, (g, a) = _fold_weight(weight, in_dims[2], [grad, arg], in_dims[3:5], info.batch_size)
-    return _arg_backward(col, eid, w, g, a, num_src).reshape(shape), 1
+    return _arg_backward(col, eid, w, g, a, num_src, *back).reshape(shape), 1
 
 
 @vmap_rule("gnnlib::spmm_arg_weight")

@@ -179,6 +179,9 @@ static void drive(Dtype dtype, const std::string& label) {
         k.arg_backward(b, first, last, f, std::min(f + 8, kHeads * kDim), room.data());
       }
     });
+    b.weights = Weights::edge, b.id = graph.eid.data();
+    same_bits("arg_backward_rows " + label, kSrc, out, none,
+              [&](int64_t first, int64_t last) { k.arg_backward_rows(b, first, last); });
   }
   {
     MultiArgs a{};
@@ -299,6 +302,9 @@ static void sizes() {
   float room[dim];
   k.arg_backward(b, last, n, 0, dim, room);
   check("arg_backward", 1, 64);
+  b.grad = x, b.arg = arg;  // of all rows
+  k.arg_backward_rows(b, last, n);
+  check("arg_backward_rows", 1, 64);
   MultiArgs m{};
   m.csr = csr, m.x = x, m.out = out, m.dim = dim, m.slots = 1, m.dtype = Dtype::f32;
   m.mean_slot = m.max_slot = m.min_slot = m.std_slot = -1;
@@ -341,7 +347,7 @@ static void sizes() {
 
 int main(int, char** argv) {
   // The kernels of the table, counted: whoever adds one drives it here too.
-  static_assert(sizeof(Kernels) == 21 * sizeof(void*));
+  static_assert(sizeof(Kernels) == 22 * sizeof(void*));
   if (argv[1] && std::strcmp(argv[1], "threads") == 0) {
     drive<float, int32_t>(Dtype::f32, "f32 i32");
     drive<double, int64_t>(Dtype::f64, "f64 i64");

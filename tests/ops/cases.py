@@ -219,10 +219,11 @@ def answers(
                     out, arg = op("spmm_arg")(ptr, col, eid, w, x, reduce)
                     yield f"spmm_arg {reduce} {label}", out
                     yield f"arg of {reduce} {label}", arg
-                    yield (
-                        f"spmm_arg_backward {reduce} {label}",
-                        op("spmm_arg_backward")(col, eid, w, grad, arg, 9),
-                    )
+                    for back in ((t_ptr, t_row, t_pos), (None, None, None)):
+                        yield (
+                            f"spmm_arg_backward {reduce} {label}",
+                            op("spmm_arg_backward")(col, eid, w, grad, arg, 9, *back),
+                        )
                     yield (
                         f"spmm_arg_weight {reduce} {label}",
                         op("spmm_arg_weight")(ptr, col, eid, grad, x, arg, 40),

@@ -135,7 +135,8 @@ def cases(draw):
     for reduce in ("max", "min"):
         arg = reference.spmm_arg(ptr, col, eid, maybe, x, reduce)[1]
         calls.append(("spmm_arg", ptr, col, eid, maybe, x, reduce))
-        calls.append(("spmm_arg_backward", col, eid, maybe, grad, arg, num_src))
+        for back in (reference.csr_transpose(ptr, col, num_src), (None, None, None)):
+            calls.append(("spmm_arg_backward", col, eid, maybe, grad, arg, num_src, *back))
         calls.append(("spmm_arg_weight", ptr, col, eid, grad, x, arg, num_edges))
         calls.append(("scatter_arg", edges, col, num_src + 1, reduce))
     calls.append(("scatter_add_", values(num_src, *shape, layout="plain").to(wide), edges, col))

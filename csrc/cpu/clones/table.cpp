@@ -19,6 +19,7 @@ GNNLIB_KERNEL(spmm_add);
 GNNLIB_KERNEL(spmm_add_gate);
 GNNLIB_KERNEL(spmm_add_edge);
 GNNLIB_KERNEL(arg_backward);
+GNNLIB_KERNEL(arg_backward_rows);
 GNNLIB_KERNEL(arg_weight);
 GNNLIB_KERNEL(multi);
 GNNLIB_KERNEL(multi_backward);
@@ -43,6 +44,7 @@ const Kernels table = {
     spmm_add_gate,
     spmm_add_edge,
     arg_backward,
+    arg_backward_rows,
     arg_weight,
     multi,
     multi_backward,
