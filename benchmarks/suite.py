@@ -57,7 +57,8 @@ def keep(name: str, title: str, settings: Settings, rows: list[Row]) -> str:
     notes = [
         f"Peers: {', '.join(found)}, torch.sparse {torch.__version__}.",
         f"Medians of at least {settings.rounds} rounds in turns, of {FEW} for sides {SLOW:.0f}"
-        " times slower than the fastest; every × says how many times as long as gnnlib a side takes.",
+        " times slower than the fastest; every × says how many times as long as gnnlib a side"
+        " takes.",
     ]
     if any("GB/s" in row for row in rows):
         notes.append(
