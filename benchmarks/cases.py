@@ -128,15 +128,16 @@ def _prepared(case: Case) -> tuple[dict[str, Call], dict[str, str]]:
         results = result if isinstance(result, tuple) else (result,)
         if side == OURS:
             ours = results
-        elif why := _difference(ours, results, case.rtol):
+        elif why := difference(ours, results, case.rtol):
             failed[side] = why
             continue
         calls[side] = call
     return calls, failed
 
 
-def _difference(ours: Sequence[Tensor], theirs: Sequence[Tensor], rtol: float) -> str | None:
-    for mine, other in zip(ours, theirs):
+def difference(ours: Sequence[Tensor], theirs: Sequence[Tensor], rtol: float) -> str | None:
+    """Where a side's result, or one of the gradients after it, is not ours; None if all agree."""
+    for n, (mine, other) in enumerate(zip(ours, theirs)):
         mine, other = mine.detach().float(), other.detach().float()
         if mine.shape != other.shape:
             return f"differs: shape {tuple(mine.shape)}, {tuple(other.shape)}"
@@ -146,7 +147,11 @@ def _difference(ours: Sequence[Tensor], theirs: Sequence[Tensor], rtol: float) -
         other = other.masked_fill(other.isinf(), 0.0)
         # Sums of thousands of terms, in another order: the error grows with the largest of them.
         atol = rtol / 10 * float(other.abs().max())
-        if not torch.allclose(mine, other, rtol=rtol, atol=atol):
+        if torch.allclose(mine, other, rtol=rtol, atol=atol):
+            continue
+        # The derivative jumps where the argument of a LeakyReLU is 0 within rounding: of millions of
+        # them a few fall on either side, so single entries of a gradient may differ.
+        if n == 0 or float((mine - other).norm()) > rtol * float(other.norm()):
             return f"differs: by up to {float((mine - other).abs().max()):.2g}"
     return None
 

@@ -98,3 +98,13 @@ def test_the_conclusion_is_written_between_its_marks(monkeypatch, tmp_path):
         assert "1 of 1 gates met." in text
         assert text.count("### Operators") == 1
         assert "Not measured yet: layers, scatter, training, memory, scaling, accuracy." in text
+
+
+def test_single_entries_of_a_gradient_may_differ_and_those_of_a_result_may_not():
+    result = torch.linspace(-1, 1, 64_000).reshape(1000, 64)
+    other = result.clone()
+    other[3, 4] += 0.05
+    assert cases.difference([result, result], [result, other], 1e-3) is None
+    assert cases.difference([result], [other], 1e-3) == "differs: by up to 0.05"
+    assert cases.difference([result, result], [result, result + 0.01], 1e-3) is not None
+    assert cases.difference([result], [result[:5]], 1e-3) is not None
