@@ -149,8 +149,8 @@ def difference(ours: Sequence[Tensor], theirs: Sequence[Tensor], rtol: float) ->
         atol = rtol / 10 * float(other.abs().max())
         if torch.allclose(mine, other, rtol=rtol, atol=atol):
             continue
-        # The derivative jumps where the argument of a LeakyReLU is 0 within rounding: of millions of
-        # them a few fall on either side, so single entries of a gradient may differ.
+        # The derivative jumps where the argument of a LeakyReLU is 0 within rounding: of millions a
+        # few fall on either side, so single entries of a gradient may differ.
         if n == 0 or float((mine - other).norm()) > rtol * float(other.norm()):
             return f"differs: by up to {float((mine - other).abs().max()):.2g}"
     return None
