@@ -91,6 +91,9 @@ struct BoundCsr {
   Csr view() const { return {ptr.data_ptr(), pointer(col), pointer(eid), wide}; }
 };
 
+// Not negative, and counted by the keys' type.
+void check_num_rows(const char* op, const char* name, int64_t num_rows, const Tensor& key);
+
 // The edges sorted by `key`, stably: ptr [num_rows + 1], the `value` of each (empty without
 // values) and its position in the input. The names are those of the caller's arguments.
 struct Sorted {

@@ -50,15 +50,19 @@ static Sorted sort_by_key(const char* op, const char* key_name, const Tensor& ke
   return {ptr, sorted, position};
 }
 
+void check_num_rows(const char* op, const char* name, int64_t num_rows, const Tensor& key) {
+  if (num_rows < 0) fail(op, ": ", name, " must not be negative, got ", num_rows);
+  const bool wide = key.scalar_type() == ScalarType::Long;
+  check_wide(op, name, num_rows, wide);
+  check_wide(op, "num_edges", key.numel(), wide);
+}
+
 Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
                   const char* rows_name, int64_t num_rows) {
-  if (num_rows < 0) fail(op, ": ", rows_name, " must not be negative, got ", num_rows);
-  if (key.scalar_type() == ScalarType::Long) {
-    return sort_by_key<int64_t>(op, key_name, key, value, num_rows);
-  }
-  check_wide(op, rows_name, num_rows, false);
-  check_wide(op, "num_edges", key.numel(), false);
-  return sort_by_key<int32_t>(op, key_name, key, value, num_rows);
+  check_num_rows(op, rows_name, num_rows, key);
+  return key.scalar_type() == ScalarType::Long
+             ? sort_by_key<int64_t>(op, key_name, key, value, num_rows)
+             : sort_by_key<int32_t>(op, key_name, key, value, num_rows);
 }
 
 std::tuple<Tensor, Tensor, Tensor> coo_to_csr(const Tensor& dst_, const Tensor& src_,
