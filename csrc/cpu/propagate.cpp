@@ -89,6 +89,7 @@ Tensor propagate_powers(const Tensor& ptr, const Tensor& col, const OptionalTens
   const int64_t row = (steps + 1) * step.values, bytes = step.values * step.x.element_size();
   const char* from = static_cast<const char*>(step.x.data_ptr());
   char* to = static_cast<char*>(out.data_ptr());
+  if (bytes == 0) return out;  // no row has an address then
   parallel_even(step.csr.num_rows, step.x.numel(), [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i)
       std::memcpy(to + i * (steps + 1) * bytes, from + i * bytes, bytes);
