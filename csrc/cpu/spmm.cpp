@@ -42,20 +42,6 @@ static WeightedRows weighted_rows(const char* op, const OptionalTensor& weight, 
   return {Weights::head, x.size(1), x.size(2)};
 }
 
-// The weights in the order of the edges' positions.
-static Tensor in_order(const BoundCsr& csr, const Tensor& weight) {
-  Tensor out = new_output(weight, with_rows(weight, csr.num_edges));
-  RowsArgs args{};
-  args.from = weight.data_ptr();
-  args.to = out.data_ptr();
-  args.index = csr.eid->data_ptr();
-  args.bytes = flat_rows(weight).dim * int64_t(weight.element_size());
-  args.wide = csr.wide;
-  parallel_even(csr.num_edges, out.numel(),
-                [&](int64_t first, int64_t last) { kernels().gather(args, first, last); });
-  return out;
-}
-
 // Weights that would be read in no order are put in order before the sum where they and the rows of
 // x are too many for one core's cache and for the last: gathered between those rows, the two would
 // take the cache from each other. (Both bounds were timed.)
@@ -78,7 +64,7 @@ SpmmArgs spmm_args(const char* op, const BoundCsr& csr, OptionalTensor& weight, 
   args.csr = csr.view();
   args.weights = rows.weights;
   if (weight && sorted_first(csr, rows.weights, *weight, x)) {
-    weight = in_order(csr, *weight);
+    weight = gathered(*weight, *csr.eid);
     args.csr.eid = nullptr;
   }
   args.weight = pointer(weight);

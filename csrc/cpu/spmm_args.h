@@ -13,6 +13,9 @@ SpmmArgs spmm_args(const char* op, const BoundCsr& csr, OptionalTensor& weight, 
 // Element-edges of a call.
 int64_t work_of(const BoundCsr& csr, const SpmmArgs& args);
 
+// The rows x[index], of a dense x and ids that have been looked at.
+Tensor gathered(const Tensor& x, const Tensor& index);
+
 // The operators themselves, for others that are made of them.
 Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
             const OptionalTensor& weight, const Tensor& x, Text reduce,
