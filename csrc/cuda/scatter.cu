@@ -1,0 +1,50 @@
+// Gather rows by an index, and add rows in place where an index says.
+#include "scatter.h"
+
+#include "launch.h"
+#include "numbers.h"
+
+namespace gnnlib::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// Rows of whole units: a thread for each unit of the result.
+template <typename Unit, typename I>
+struct Gather {
+  RowsArgs args;
+  int64_t num_rows, units;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    if (n >= num_rows * units) return;
+    const int64_t from = static_cast<const I*>(args.index)[n / units];
+    static_cast<Unit*>(args.to)[n] = static_cast<const Unit*>(args.from)[from * units + n % units];
+  }
+};
+
+struct alignas(16) Sixteen {
+  uint64_t half[2];
+};
+
+}  // namespace
+
+void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
+  if (args.bytes == 0) return;
+  auto run = [&]<typename Unit>() {
+    const int64_t units = args.bytes / int64_t(sizeof(Unit));
+    const int64_t blocks = blocks_for(num_rows * units, 1, kThreads);
+    if (args.wide) {
+      launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int64_t>{args, num_rows, units});
+    } else {
+      launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int32_t>{args, num_rows, units});
+    }
+  };
+  if (args.bytes % 16 == 0) return run.template operator()<Sixteen>();
+  if (args.bytes % 8 == 0) return run.template operator()<uint64_t>();
+  if (args.bytes % 4 == 0) return run.template operator()<uint32_t>();
+  if (args.bytes % 2 == 0) return run.template operator()<uint16_t>();
+  run.template operator()<uint8_t>();
+}
+
+}  // namespace gnnlib::cuda
