@@ -6,6 +6,7 @@
 // of the warp: the emulation refuses a kernel where some have returned or wait elsewhere.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
