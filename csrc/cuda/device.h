@@ -38,7 +38,6 @@ template <typename T>
 inline T* shared() {
   return static_cast<T*>(emu::shared_memory());
 }
-inline float exp_of(float x) { return std::exp(x); }
 
 #else
 
@@ -59,6 +58,9 @@ GNNLIB_DEVICE T* shared() {
 }
 
 #endif
+
+GNNLIB_DEVICE float exp_of(float x) { return expf(x); }
+GNNLIB_DEVICE double exp_of(double x) { return exp(x); }
 
 GNNLIB_DEVICE int lane() { return thread() % kWarp; }
 GNNLIB_DEVICE int warp() { return thread() / kWarp; }

@@ -66,6 +66,19 @@ void dispatch(cpu::Dtype dtype, bool wide, const F& f) {
   }
 }
 
+// Calls f<Unit>() for the widest unit that rows of so many bytes are made of.
+struct alignas(16) Sixteen {
+  uint64_t half[2];
+};
+template <typename F>
+void with_unit(int64_t bytes, const F& f) {
+  if (bytes % 16 == 0) return f.template operator()<Sixteen>();
+  if (bytes % 8 == 0) return f.template operator()<uint64_t>();
+  if (bytes % 4 == 0) return f.template operator()<uint32_t>();
+  if (bytes % 2 == 0) return f.template operator()<uint16_t>();
+  f.template operator()<uint8_t>();
+}
+
 // How the lanes of a warp share a row of F values: groups of `lanes` neighbours, each lane with
 // packs of `pack` values.
 struct Shape {

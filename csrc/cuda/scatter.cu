@@ -23,15 +23,11 @@ struct Gather {
   }
 };
 
-struct alignas(16) Sixteen {
-  uint64_t half[2];
-};
-
 }  // namespace
 
 void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
   if (args.bytes == 0) return;
-  auto run = [&]<typename Unit>() {
+  with_unit(args.bytes, [&]<typename Unit>() {
     const int64_t units = args.bytes / int64_t(sizeof(Unit));
     const int64_t blocks = blocks_for(num_rows * units, 1, kThreads);
     if (args.wide) {
@@ -39,12 +35,7 @@ void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
     } else {
       launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int32_t>{args, num_rows, units});
     }
-  };
-  if (args.bytes % 16 == 0) return run.template operator()<Sixteen>();
-  if (args.bytes % 8 == 0) return run.template operator()<uint64_t>();
-  if (args.bytes % 4 == 0) return run.template operator()<uint32_t>();
-  if (args.bytes % 2 == 0) return run.template operator()<uint16_t>();
-  run.template operator()<uint8_t>();
+  });
 }
 
 }  // namespace gnnlib::cuda
