@@ -1,21 +1,23 @@
-// Launchers of spmm. Their arguments are those of the CPU kernels, with pointers into the memory of
-// the device.
+// Launchers of spmm and of the gradients of its max and min. Their arguments are those of the CPU
+// kernels, with pointers into the memory of the device.
 #pragma once
 
 #include "../cpu/kernels.h"
 
 namespace gnnlib::cuda {
 
-using cpu::Dtype;
-using cpu::Reduce;
+using cpu::ArgBackwardArgs;
 using cpu::SpmmArgs;
 using cpu::Weights;
 
+struct Partials;
 struct Where;
 
-// `partial` has room for 2 · num_chunks(num_edges) rows in the accumulation type, `partial_arg` for
-// as many positions (max and min); both null where no row can be long.
-void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, void* partial,
-          void* partial_arg, const Where& where);
+void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, const Partials& partials,
+          const Where& where);
+
+// On the transpose: csr is (t_ptr, t_row, t_pos), with num_src rows.
+void arg_backward(const ArgBackwardArgs& args, int64_t num_src, int64_t num_edges,
+                  const Partials& partials, const Where& where);
 
 }  // namespace gnnlib::cuda
