@@ -74,12 +74,14 @@ struct InRange {
   }
 };
 
+#ifndef GNNLIB_EMU
 // Bits that tell num_rows keys apart.
 int bits_of(int64_t num_rows) {
   int bits = 1;
   while (bits < 63 && (int64_t(1) << bits) < num_rows) ++bits;
   return bits;
 }
+#endif
 
 }  // namespace
 

@@ -2,6 +2,8 @@
 // sorted rows, the row of each edge, and self-loops.
 #pragma once
 
+#include <cstddef>
+
 #include "../cpu/kernels.h"
 
 namespace gnnlib::cuda {
