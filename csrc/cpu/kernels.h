@@ -139,7 +139,8 @@ struct AttentionArgs {
   void* grad_edge;         // dot: like score_edge, or null
   double slope, scale;     // of the leaky ReLU; of the dot product
   uint64_t seed;
-  uint32_t threshold;  // of dropout: p · 2^24
+  const void* device_seed;  // on a GPU, where it lies there
+  uint32_t threshold;       // of dropout: p · 2^24
   double keep_scale;   // 1 / (1 − p); 1 without dropout
   int64_t heads, dim;
   Dtype dtype;
@@ -168,7 +169,8 @@ struct DropoutArgs {
   const void* eid;  // null or [E]
   void* out;
   uint64_t seed;
-  uint32_t threshold;  // p · 2^24
+  const void* device_seed;  // on a GPU, where it lies there
+  uint32_t threshold;       // p · 2^24
   double scale;
   int64_t heads;
   Dtype dtype;

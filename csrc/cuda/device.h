@@ -61,6 +61,10 @@ GNNLIB_DEVICE T* shared() {
 
 GNNLIB_DEVICE float exp_of(float x) { return expf(x); }
 GNNLIB_DEVICE double exp_of(double x) { return exp(x); }
+GNNLIB_DEVICE float log_of(float x) { return logf(x); }
+GNNLIB_DEVICE double log_of(double x) { return log(x); }
+GNNLIB_DEVICE float sqrt_of(float x) { return sqrtf(x); }
+GNNLIB_DEVICE double sqrt_of(double x) { return sqrt(x); }
 
 GNNLIB_DEVICE int lane() { return thread() % kWarp; }
 GNNLIB_DEVICE int warp() { return thread() / kWarp; }

@@ -85,14 +85,18 @@ struct Shape {
   int pack, lanes;
 };
 
+inline Shape lanes_for(Shape shape, int64_t values) {
+  int lanes = 1;
+  while (lanes < kWarp && lanes * shape.pack < values) lanes *= 2;
+  return {shape.pack, lanes};
+}
+
 // The widest packs that divide the rows, whose starts are multiples of 16 bytes, and the fewest
 // lanes that cover a row with one pack each.
 inline Shape shape_of(int64_t values, int64_t bytes_each) {
   int pack = int(16 / bytes_each);
   while (pack > 1 && values % pack) pack /= 2;
-  int lanes = 1;
-  while (lanes < kWarp && lanes * pack < values) lanes *= 2;
-  return {pack, lanes};
+  return lanes_for({pack, 0}, values);
 }
 
 // Calls f<Pack, Lanes>() for the shape.

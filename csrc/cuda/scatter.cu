@@ -1,8 +1,7 @@
 // Gather rows by an index, and add rows in place where an index says.
 #include "scatter.h"
 
-#include "launch.h"
-#include "numbers.h"
+#include "reduce.h"
 
 namespace gnnlib::cuda {
 namespace {
@@ -23,6 +22,20 @@ struct Gather {
   }
 };
 
+// Rows of S, added up in A.
+template <typename S, typename I, int N>
+struct WideRow {
+  AddRowsArgs args;
+
+  GNNLIB_DEVICE void operator()(int64_t, int64_t k, int64_t at,
+                                Values<Accumulate<S>, N>& value) const {
+    Values<S, N> row;
+    row.load(static_cast<const S*>(args.x) +
+             int64_t(static_cast<const I*>(args.csr.col)[k]) * args.dim + at);
+    for (int n = 0; n < N; ++n) value.value[n] = row.value[n];
+  }
+};
+
 }  // namespace
 
 void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
@@ -35,6 +48,16 @@ void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
     } else {
       launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int32_t>{args, num_rows, units});
     }
+  });
+}
+
+void add_rows(const AddRowsArgs& args, int64_t num_rows, int64_t num_edges,
+              const Partials& partials, const Where& where) {
+  const Result result{args.out, nullptr,  nullptr, args.out, args.dim,
+                      args.dim, args.dim, 1,       1,        Reduce::sum};
+  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
+    reduce_rows<Accumulate<S>, I>("scatter_add_", result, args.csr.ptr, num_rows, num_edges,
+                                  partials, where, [&]<int N>() { return WideRow<S, I, N>{args}; });
   });
 }
 

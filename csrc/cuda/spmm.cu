@@ -1,6 +1,7 @@
 // The messages of spmm, weight · col_scale · x[j], and those of the gradient of its max and min.
 #include "spmm.h"
 
+#include "head_sums.h"
 #include "reduce.h"
 
 namespace gnnlib::cuda {
@@ -67,6 +68,27 @@ struct WinnerMessage {
   }
 };
 
+// grad[i] · x[j] of the features where the edge has won.
+template <typename S, typename I, int N>
+struct WinnerProduct {
+  using A = Accumulate<S>;
+  const S* grad;
+  const S* x;
+  const I* arg;
+  int64_t stride;
+
+  GNNLIB_DEVICE A operator()(const Ends& ends, int64_t f) const {
+    Values<S, N> g, v;
+    g.load(grad + ends.i * stride + f);
+    v.load(x + ends.j * stride + f);
+    A sum = 0;
+    for (int n = 0; n < N; ++n) {
+      if (int64_t(arg[ends.i * stride + f + n]) == ends.k) sum += g.value[n] * v.value[n];
+    }
+    return sum;
+  }
+};
+
 }  // namespace
 
 void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, const Partials& partials,
@@ -87,6 +109,20 @@ void arg_backward(const ArgBackwardArgs& args, int64_t num_src, int64_t num_edge
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     reduce_rows<S, I>("spmm_arg_backward", result, args.csr.ptr, num_src, num_edges, partials,
                       where, [&]<int N>() { return WinnerMessage<S, I, N>{args}; });
+  });
+}
+
+void arg_weight(const ArgWeightArgs& args, int64_t num_rows, int64_t num_edges,
+                const Where& where) {
+  dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
+    const PutHeads<S, I> put{static_cast<S*>(args.out), static_cast<const I*>(args.csr.eid),
+                             args.heads};
+    head_sums<S, I>("spmm_arg_weight", args.csr.ptr, args.csr.col, num_rows, num_edges, args.heads,
+                    args.dim, where, put, [&]<int N>() {
+                      return WinnerProduct<S, I, N>{
+                          static_cast<const S*>(args.grad), static_cast<const S*>(args.x),
+                          static_cast<const I*>(args.arg), args.heads * args.dim};
+                    });
   });
 }
 

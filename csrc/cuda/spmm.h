@@ -7,6 +7,7 @@
 namespace gnnlib::cuda {
 
 using cpu::ArgBackwardArgs;
+using cpu::ArgWeightArgs;
 using cpu::SpmmArgs;
 using cpu::Weights;
 
@@ -19,5 +20,8 @@ void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, const Parti
 // On the transpose: csr is (t_ptr, t_row, t_pos), with num_src rows.
 void arg_backward(const ArgBackwardArgs& args, int64_t num_src, int64_t num_edges,
                   const Partials& partials, const Where& where);
+
+// The gradient of the weights [E] or [E, H] of max and min.
+void arg_weight(const ArgWeightArgs& args, int64_t num_rows, int64_t num_edges, const Where& where);
 
 }  // namespace gnnlib::cuda
