@@ -67,20 +67,22 @@ def _cell(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def keep(
+def write(
     name: str,
     title: str,
     command: str,
     rows: Rows,
     tables: Mapping[str, Rows] | None = None,
     notes: Sequence[str] = (),
+    show: bool = True,
 ) -> str:
-    """Keep the rows as NAME.json and NAME.md, which is returned.
+    """Keep the rows as NAME.json and NAME.md, and return the latter.
 
     Args:
         rows: what was measured.
         tables: what to show in place of the rows, by heading.
         notes: lines below the stamp.
+        show: print it too.
     """
     facts = stamp()
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,16 +99,6 @@ def keep(
     if tables is not None:
         record["tables"] = tables
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    if show:
+        print(text)
     return text
-
-
-def write(
-    name: str,
-    title: str,
-    command: str,
-    rows: Rows,
-    tables: Mapping[str, Rows] | None = None,
-    notes: Sequence[str] = (),
-) -> None:
-    """`keep`, and print what it returns."""
-    print(keep(name, title, command, rows, tables, notes))

@@ -72,8 +72,9 @@ def keep(name: str, title: str, settings: Settings, rows: list[Row]) -> str:
         "Small graphs, against the fastest peer": gates.small_graphs(rows),
         "All cases": [_shown(row) for row in rows],
     }
+    text = report.write(name, title, settings.command, rows, tables, notes, show=False)
     charts.bars(report.folder / f"{name}.png", title, summary)
-    return report.keep(name, title, settings.command, rows, tables, notes)
+    return text
 
 
 def _shown(row: Row) -> dict[str, object]:

@@ -64,7 +64,7 @@ def run(settings: Settings) -> None:
                 found.setdefault(side, []).append(train(model, x, graph, data, epochs))
                 print(name, side, seed, found[side][-1], file=sys.stderr, flush=True)
         rows += [row(name, side, each, found[OURS]) for side, each in found.items()]
-        text = report.keep("accuracy", title, settings.command, rows)
+        text = report.write("accuracy", title, settings.command, rows, show=False)
     print(text)
 
 

@@ -93,7 +93,7 @@ def data(names: Any) -> Graph:
     third = torch.arange(60) % 3
     return Graph(
         edges.edge_index,
-        x=x.to_sparse_csr(),
+        x=x.to_sparse(),
         y=torch.arange(60) % 4,
         train_mask=third == 0,
         val_mask=third == 1,

@@ -107,7 +107,7 @@ Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarT
 // What stays in a core's cache while it is worked on.
 constexpr int64_t kCached = 512 << 10;  // bytes
 
-// Below this many element-edges (20 µs of one core) waking the threads costs more than they save.
+// Below this many element-edges (10 µs of one core) waking the threads costs more than they save.
 constexpr int64_t kSerialWork = 1 << 17;
 
 inline int64_t threads_for(int64_t work) {

@@ -42,10 +42,12 @@ struct Multi {
     if (arg) __builtin_memcpy(static_cast<I*>(arg) + at, &won, sizeof(won));
   }
 
-  template <int N, int V>
-  void rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
+  // False if a value may have been a NaN, of which only Exact takes care.
+  template <bool Exact, int N, int V>
+  bool rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
     const int64_t limit = ptr[end];
+    Vector seen = {};
     for (int64_t i = first; i < end; ++i) {
       Vector sum[V] = {}, top[V], bottom[V];
       Vec<I, N> top_at[V], bottom_at[V];
@@ -60,10 +62,11 @@ struct Multi {
           const int64_t at = v == V - 1 ? last : start + v * N;
           const Vector value = load_vec<S, N>(source(k) + at);
           sum[v] += value;
-          if (args.max_slot >= 0) take_better<N, A, I>(false, value, I(k), top[v], top_at[v]);
-          if (args.min_slot >= 0) take_better<N, A, I>(true, value, I(k), bottom[v], bottom_at[v]);
+          if (args.max_slot >= 0) take<Exact, N, A, I>(false, value, I(k), top[v], top_at[v]);
+          if (args.min_slot >= 0) take<Exact, N, A, I>(true, value, I(k), bottom[v], bottom_at[v]);
         }
       }
+      for (int v = 0; v < V; ++v) seen += sum[v];
       const A share = stop > begin ? A(1) / A(stop - begin) : A(0);
       Vector mean[V], square[V] = {};
       for (int v = 0; v < V; ++v) mean[v] = sum[v] * share;
@@ -91,6 +94,7 @@ struct Multi {
         put<N>(args.std_slot, i, at, deviation);
       }
     }
+    return !has_nan<N, A>(seen);
   }
 
   // dx[j] = Σ over the edges j → i of even[i] + spread[i] · (x[j] − mean[i]), on the transpose.
@@ -131,7 +135,11 @@ constexpr int kMultiTile = 2;  // vectors of a row whose statistics fit the regi
 void multi(const MultiArgs& args, int64_t first, int64_t end) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     for_tiles<S, kMultiTile>(args.dim, [&]<int N, int V>(int64_t start, int64_t last) {
-      Multi<S, I>(args).template rows<N, V>(first, end, start, last);
+      const Multi<S, I> kernel(args);
+      if (!kernel.template rows<false, N, V>(first, end, start, last) &&
+          (args.max_slot >= 0 || args.min_slot >= 0)) {
+        kernel.template rows<true, N, V>(first, end, start, last);
+      }
     });
   });
 }

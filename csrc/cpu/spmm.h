@@ -178,13 +178,15 @@ struct Spmm {
     }
   }
 
-  template <Factor F, bool Min, int N, int V>
-  void select_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
+  // False if a value may have been a NaN, of which only Exact takes care.
+  template <Factor F, bool Min, bool Exact, int N, int V>
+  bool select_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
     using Ids = Vec<I, N>;
     const int64_t limit = ptr[end], ahead = args.cached ? 0 : limit;
     Factors<S, I> factors(args, ptr[first]);
     const Lanes<F, N, V> lanes(table, start, last);
+    Vector seen[V] = {};
     for (int64_t i = first; i < end; ++i) {
       Vector best[V];
       Ids won[V];
@@ -198,7 +200,8 @@ struct Spmm {
                        Vector value = message<F, N>(k, j, factor, lanes, v, at);
                        if constexpr (!__is_same(S, A) && F != Factor::none)
                          value = rounded<S, N>(value);
-                       take_better<N, A, I>(Min, value, I(k), best[v], won[v]);
+                       take<Exact, N, A, I>(Min, value, I(k), best[v], won[v]);
+                       if constexpr (!Exact) seen[v] += value;
                      }
                    });
       for (int v = 0; v < V; ++v) {
@@ -207,6 +210,14 @@ struct Spmm {
         if (arg) __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
       }
     }
+    for (int v = 1; v < V; ++v) seen[0] += seen[v];
+    return !has_nan<N, A>(seen[0]);
+  }
+
+  template <Factor F, bool Min, int N, int V>
+  void select(int64_t first, int64_t end, int64_t start, int64_t last) const {
+    if (!select_rows<F, Min, false, N, V>(first, end, start, last))
+      select_rows<F, Min, true, N, V>(first, end, start, last);
   }
 
   // Code of its own where speed is asked for; elsewhere one code that asks.
@@ -222,9 +233,9 @@ struct Spmm {
   void run_special(int64_t first, int64_t end) const {
     for_tiles<S>(stride, [&]<int N, int V>(int64_t start, int64_t last) {
       if (args.reduce == Reduce::max) {
-        select_rows<Factor::none, false, N, V>(first, end, start, last);
+        select<Factor::none, false, N, V>(first, end, start, last);
       } else if (args.reduce == Reduce::min) {
-        select_rows<Factor::none, true, N, V>(first, end, start, last);
+        select<Factor::none, true, N, V>(first, end, start, last);
       } else if (plain()) {
         reduce_rows<Factor::none, false, N, V>(first, end, start, last);
       } else if (args.weights == Weights::head) {
@@ -247,9 +258,9 @@ struct Spmm {
         case Reduce::mul:
           return reduce_rows<Factor::any, true, N, V>(first, end, start, last);
         case Reduce::max:
-          return select_rows<Factor::any, false, N, V>(first, end, start, last);
+          return select<Factor::any, false, N, V>(first, end, start, last);
         case Reduce::min:
-          return select_rows<Factor::any, true, N, V>(first, end, start, last);
+          return select<Factor::any, true, N, V>(first, end, start, last);
       }
     });
   }

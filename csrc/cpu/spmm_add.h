@@ -118,7 +118,7 @@ struct SpmmAdd {
         for (int v = 0; v < V; ++v) {
           Vector value = argument<N>(row, Vector{}, e, v == V - 1 ? last : start + v * N);
           if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
-          take_better<N, A, I>(min, value, I(k), best[v], won[v]);
+          take<true, N, A, I>(min, value, I(k), best[v], won[v]);
         }
       }
       for (int v = 0; v < V; ++v) {

@@ -6,9 +6,9 @@
 
 namespace gnnlib::cpu {
 
-// The kernel's arguments for checked operands; the caller sets out, reduce and the scales.
-SpmmArgs spmm_args(const char* op, const BoundCsr& csr, const OptionalTensor& weight,
-                   const Tensor& x);
+// The kernel's arguments for checked operands; the caller sets out, reduce and the scales. `weight`
+// becomes what the arguments point at, and must live as long.
+SpmmArgs spmm_args(const char* op, const BoundCsr& csr, OptionalTensor& weight, const Tensor& x);
 
 // Element-edges of a call.
 int64_t work_of(const BoundCsr& csr, const SpmmArgs& args);

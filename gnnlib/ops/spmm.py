@@ -103,15 +103,14 @@ def spmm(
         out = _spmm(ptr, col, eid, weight, x, reduce, row_scale, col_scale)
     elif reduce == "mul":
         out = form(_SpmmMul).apply(ptr, col, eid, weight, x)
+    elif linear:
+        back = way_back(ptr, col, None if weight is None else eid, x, transpose)
+        row_scale, col_scale = distinct(row_scale, col_scale)
+        out = form(_Spmm).apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
     else:
-        if not linear:
-            # Of use where it is at hand; else the gradient does without.
-            back = (None,) * 4 if transpose is None else way_back(ptr, col, None, x, transpose)
-            out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce, *back[:3])[0]
-        else:
-            back = way_back(ptr, col, None if weight is None else eid, x, transpose)
-            row_scale, col_scale = distinct(row_scale, col_scale)
-            out = form(_Spmm).apply(ptr, col, eid, weight, x, reduce, row_scale, col_scale, *back)
+        # Of use where it is at hand; else the gradient does without.
+        back = (None,) * 4 if transpose is None else way_back(ptr, col, None, x, transpose)
+        out = form(_SpmmArg).apply(ptr, col, eid, weight, x, reduce, *back[:3])[0]
     return out if after is None else out * per_row(after, out).to(out.dtype)
 
 

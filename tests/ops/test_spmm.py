@@ -153,6 +153,40 @@ def test_nan_and_infinity_propagate(dtype, width):
     assert ops.spmm(ptr, col, x, reduce="max")[-1].eq(-INF).all()
 
 
+@pytest.mark.parametrize("reduce", ["max", "min"])
+@pytest.mark.parametrize("bad", [(NAN,), (INF, -INF), (-INF, NAN, INF)])
+def test_what_is_not_finite_in_one_feature_changes_no_other(reduce, bad):
+    csr = make_csr("power_law")
+    x = values(csr.num_src, 37, dtype=torch.float32)
+    clean = ops.spmm(csr.ptr, csr.col, x, reduce=reduce)
+    for feature in range(x.shape[1]):
+        spoilt = x.clone()
+        for row, value in enumerate(bad):
+            spoilt[csr.col[csr.num_edges // 2 + row], feature] = value
+        got = torch.ops.gnnlib.spmm_arg(csr.ptr, csr.col, None, None, spoilt, reduce)
+        want = reference.spmm_arg(csr.ptr, csr.col, None, None, spoilt, reduce)
+        assert torch.equal(got[1], want[1])
+        assert_close(got[0], want[0])
+        rest = torch.arange(x.shape[1]) != feature
+        assert torch.equal(got[0][:, rest], clean[:, rest])
+
+
+@pytest.mark.parametrize("heads", [None, 8])
+def test_many_weights_in_the_order_of_the_user(heads):
+    # So many that they are put in order first: the same sums, to the bit, as if they had been.
+    generator = torch.Generator().manual_seed(0)
+    num_nodes, num_edges = 1 << 16, 600_000
+    ptr = torch.randint(num_edges + 1, (num_nodes + 1,), generator=generator).sort().values.int()
+    ptr[0], ptr[-1] = 0, num_edges
+    col = torch.randint(num_nodes, (num_edges,), generator=generator).int()
+    eid = torch.randperm(num_edges, generator=generator).int()
+    x = torch.randn(num_nodes, *((heads, 8) if heads else (64,)), generator=generator)
+    weight = torch.randn(num_edges, *((heads,) if heads else ()), generator=generator)
+    for reduce in ("sum", "max"):
+        got = ops.spmm(ptr, col, x, weight, eid=eid, reduce=reduce)
+        assert torch.equal(got, ops.spmm(ptr, col, x, weight[eid.long()], reduce=reduce))
+
+
 def test_a_value_that_did_not_win_leaves_no_trace_in_the_gradient():
     ptr, col = torch.tensor([0, 2, 4]), torch.tensor([0, 1, 2, 1])
     x = torch.tensor([[1.0], [-INF], [2.0]], requires_grad=True)
