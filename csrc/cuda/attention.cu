@@ -1,9 +1,9 @@
 // Attention over the edges of each destination: softmax and weighted sum in one pass.
 //
-// A group of lanes has a row, or a piece of a long one; each lane has a pack of features of one head
-// and carries the largest score so far, Σ exp and the weighted sum. Where a larger score comes, what
-// was summed before it is scaled down. The scores of gat are two numbers that each lane adds up
-// itself; those of dot and gatv2 are sums over features, found by a kernel of their own.
+// A group of lanes has a row, or a piece of a long one; each lane has a pack of features of one
+// head and carries the largest score so far, Σ exp and the weighted sum. Where a larger score
+// comes, what was summed before it is scaled down. The scores of gat are two numbers that each lane
+// adds up itself; those of dot and gatv2 are sums over features, found by a kernel of their own.
 #include "attention.h"
 
 #include "attention_scores.h"
@@ -153,7 +153,8 @@ struct AttentionRows {
         continue;
       }
       const bool empty = piece.begin == piece.end;
-      for (int n = 0; n < N; ++n) state.sum.value[n] = empty ? A(0) : state.sum.value[n] / state.total;
+      for (int n = 0; n < N; ++n)
+        state.sum.value[n] = empty ? A(0) : state.sum.value[n] / state.total;
       state.sum.store(static_cast<S*>(args.out) + piece.row * stride + at);
       if (speaks) {
         static_cast<A*>(args.lse)[piece.row * args.heads + h] =
@@ -195,20 +196,24 @@ void attention(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, c
     using A = Accumulate<S>;
     // Packs lie within a head.
     const Shape shape{shape_of(args.dim, sizeof(S)).pack, 0};
-    with_shape<int(16 / sizeof(S))>(lanes_for(shape, args.heads * args.dim), [&]<int N, int Lanes>() {
-      AttentionRows<S, I, N, Lanes> kernel{args,      RawScore<A, I>(args, scores),
-                                           DropFactor<I>(args), num_rows,
-                                           num_edges, static_cast<A*>(partial),
-                                           0};
-      if (partial) {
-        const int64_t slots = 2 * num_chunks(num_edges);
-        launch<kReduceThreads>(where, "attention", blocks_for(slots, Lanes, kReduceThreads), 0,
-                               kernel);
-      }
-      kernel.phase = 1;
-      launch<kReduceThreads>(where, "attention", blocks_for(num_rows, Lanes, kReduceThreads), 0,
-                             kernel);
-    });
+    with_shape<int(16 / sizeof(S))>(
+        lanes_for(shape, args.heads * args.dim), [&]<int N, int Lanes>() {
+          AttentionRows<S, I, N, Lanes> kernel{args,
+                                               RawScore<A, I>(args, scores),
+                                               DropFactor<I>(args),
+                                               num_rows,
+                                               num_edges,
+                                               static_cast<A*>(partial),
+                                               0};
+          if (partial) {
+            const int64_t slots = 2 * num_chunks(num_edges);
+            launch<kReduceThreads>(where, "attention", blocks_for(slots, Lanes, kReduceThreads), 0,
+                                   kernel);
+          }
+          kernel.phase = 1;
+          launch<kReduceThreads>(where, "attention", blocks_for(num_rows, Lanes, kReduceThreads), 0,
+                                 kernel);
+        });
   });
 }
 

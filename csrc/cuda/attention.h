@@ -2,15 +2,10 @@
 // the gradients. The arrays that they pass on are in the accumulation type.
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::AttentionArgs;
-using cpu::Score;
-
-struct Partials;
-struct Where;
 
 // dot, gatv2: the scores of the edges [E, H], by CSR position.
 void attention_scores(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, void* scores,
@@ -33,22 +28,22 @@ struct EdgeGradients {
 void attention_edges(const AttentionArgs& args, int64_t num_rows, int64_t num_edges,
                      const EdgeGradients& edges, const Where& where);
 
-// out[i] = factor · Σ over the edges k of row i of weight[k] · rows[col[k]]. On the transpose csr.eid
-// holds the CSR position of each of its edges.
+// out[i] = factor · Σ over the edges k of row i of weight[k] · rows[col[k]]. On the transpose
+// csr.eid holds the CSR position of each of its edges.
 struct HeadWeightedArgs {
-  cpu::Csr csr;
+  Csr csr;
   const void* rows;
   const void* weight;
   void* out;
   double factor;
   int64_t heads, dim;
-  cpu::Dtype dtype;
+  Dtype dtype;
 };
 void head_weighted(const HeadWeightedArgs& args, int64_t num_rows, int64_t num_edges,
                    const Partials& partials, const Where& where);
 
-// gatv2: grad_query over the destinations; grad_value over the sources, with `args` of the transpose
-// (its csr.eid the CSR positions); grad_att as rows [num_dst, H, D] whose sum it is.
+// gatv2: grad_query over the destinations; grad_value over the sources, with `args` of the
+// transpose (its csr.eid the CSR positions); grad_att as rows [num_dst, H, D] whose sum it is.
 void attention_gatv2_destinations(const AttentionArgs& args, int64_t num_rows, int64_t num_edges,
                                   const EdgeGradients& edges, const Partials& partials,
                                   const Where& where);

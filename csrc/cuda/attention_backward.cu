@@ -57,8 +57,7 @@ struct HeadWeighted {
     using A = Accumulate<S>;
     const I* pos = static_cast<const I*>(args.csr.eid);
     const int64_t from = int64_t(static_cast<const I*>(args.csr.col)[k]) * args.heads * args.dim;
-    const A* weight =
-        static_cast<const A*>(args.weight) + (pos ? int64_t(pos[k]) : k) * args.heads;
+    const A* weight = static_cast<const A*>(args.weight) + (pos ? int64_t(pos[k]) : k) * args.heads;
     value.load(static_cast<const S*>(args.rows) + from + at);
     for (int n = 0; n < N; ++n) value.value[n] *= weight[(at + n) / args.dim];
   }
@@ -113,9 +112,8 @@ void gatv2(const AttentionArgs& args, int64_t num_rows, int64_t num_edges,
     const A* d_score = static_cast<const A*>(edges.score);
     const A* weight = static_cast<const A*>(edges.weight);
     reduce_rows<T, I>("attention_gatv2_backward", result, args.csr.ptr, num_rows, num_edges,
-                      partials, where, [&]<int N>() {
-                        return Gatv2Message<S, T, I, N, To>{args, d_score, weight};
-                      });
+                      partials, where,
+                      [&]<int N>() { return Gatv2Message<S, T, I, N, To>{args, d_score, weight}; });
   });
 }
 
@@ -129,23 +127,16 @@ void attention_edges(const AttentionArgs& args, int64_t num_rows, int64_t num_ed
     const int64_t heads = args.heads, dim = args.dim, stride = heads * dim;
     const S* grad = static_cast<const S*>(args.grad);
     const PutHeads<A, I> put_delta{static_cast<A*>(edges.delta), nullptr, heads};
-    head_sums<S, I>(name, nullptr, nullptr, num_rows, num_rows, heads, dim, where, put_delta,
-                    [&]<int N>() {
-                      return DotOf<S, N>{grad, static_cast<const S*>(args.out), stride};
-                    });
+    head_sums<S, I>(
+        name, nullptr, nullptr, num_rows, num_rows, heads, dim, where, put_delta,
+        [&]<int N>() { return DotOf<S, N>{grad, static_cast<const S*>(args.out), stride}; });
     const PutHeads<A, I> put_product{static_cast<A*>(edges.weight), nullptr, heads};
-    head_sums<S, I>(name, args.csr.ptr, args.csr.col, num_rows, num_edges, heads, dim, where,
-                    put_product, [&]<int N>() {
-                      return DotOf<S, N>{grad, static_cast<const S*>(args.value), stride};
-                    });
-    const EdgeGradient<S, I> kernel{args,
-                                    RawScore<A, I>(args, edges.scores),
-                                    DropFactor<I>(args),
-                                    num_rows,
-                                    num_edges,
-                                    put_delta.to,
-                                    static_cast<A*>(edges.score),
-                                    put_product.to};
+    head_sums<S, I>(
+        name, args.csr.ptr, args.csr.col, num_rows, num_edges, heads, dim, where, put_product,
+        [&]<int N>() { return DotOf<S, N>{grad, static_cast<const S*>(args.value), stride}; });
+    const EdgeGradient<S, I> kernel{
+        args,         RawScore<A, I>(args, edges.scores), DropFactor<I>(args), num_rows, num_edges,
+        put_delta.to, static_cast<A*>(edges.score),       put_product.to};
     launch<kThreads>(where, name, blocks_for(num_edges * heads, 1, kThreads), 0, kernel);
   });
 }

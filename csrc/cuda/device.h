@@ -2,8 +2,8 @@
 // emulation on the host.
 //
 // A kernel is a struct of its arguments with `GNNLIB_DEVICE void operator()() const`. Threads are
-// numbered in one dimension. Barriers and shuffles are taken part in by all threads of the block, or
-// of the warp: the emulation refuses a kernel where some have returned or wait elsewhere.
+// numbered in one dimension. Barriers and shuffles are taken part in by all threads of the block,
+// or of the warp: the emulation refuses a kernel where some have returned or wait elsewhere.
 #pragma once
 
 #include <cmath>
@@ -39,8 +39,13 @@ inline T* shared() {
   return static_cast<T*>(emu::shared_memory());
 }
 
+inline void lower(int64_t* to, int64_t value) { *to = value < *to ? value : *to; }
+
 #else
 
+GNNLIB_DEVICE void lower(int64_t* to, int64_t value) {  // to = min(to, value), of all threads
+  atomicMin(reinterpret_cast<long long*>(to), static_cast<long long>(value));
+}
 GNNLIB_DEVICE int64_t block() { return blockIdx.x; }
 GNNLIB_DEVICE int thread() { return threadIdx.x; }
 GNNLIB_DEVICE int threads() { return blockDim.x; }

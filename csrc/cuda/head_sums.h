@@ -1,8 +1,8 @@
 // One sum an edge and head, over the features of the head: sddmm, the scores of attention, and what
 // their gradients need.
 //
-// A group of lanes takes kStrip edges, one after the other: all groups do the same work whatever the
-// rows are. The row of an edge is looked up once a strip.
+// A group of lanes takes kStrip edges, one after the other: all groups do the same work whatever
+// the rows are. The row of an edge is looked up once a strip.
 #pragma once
 
 #include "launch.h"
@@ -88,9 +88,8 @@ void head_sums(const char* name, const void* ptr, const void* col, int64_t num_r
   with_shape<int(16 / sizeof(S))>(shape_of(dim, sizeof(S)), [&]<int N, int Lanes>() {
     auto product = make.template operator()<N>();
     const HeadSums<Accumulate<S>, I, N, Lanes, decltype(product), Put> kernel{
-        product,  put,       static_cast<const I*>(ptr), static_cast<const I*>(col),
-        num_rows, num_edges, heads,
-        dim};
+        product, put, static_cast<const I*>(ptr), static_cast<const I*>(col), num_rows, num_edges,
+        heads,   dim};
     const int64_t strips = (num_edges + kStrip - 1) / kStrip;
     launch<kSumThreads>(where, name, blocks_for(strips, Lanes, kSumThreads), 0, kernel);
   });

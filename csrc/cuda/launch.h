@@ -5,13 +5,9 @@
 #include <string>
 
 #include "device.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-// What a launcher needs besides its arguments.
-struct Where {
-  void* stream = nullptr;  // a cudaStream_t; of the device that is current
-};
 
 #ifndef GNNLIB_EMU
 // `Least`: blocks of a multiprocessor that the compiler is to make room for.
@@ -33,11 +29,12 @@ void launch(const Where& where, const char* name, int64_t blocks, size_t shared_
   }
 #ifdef GNNLIB_EMU
   (void)where;
-  emu::run(blocks, Threads, shared_bytes,
-           [](const void* k) { (*static_cast<const K*>(k))(); }, &kernel);
+  emu::run(
+      blocks, Threads, shared_bytes, [](const void* k) { (*static_cast<const K*>(k))(); }, &kernel);
 #else
-  run_kernel<Threads, Least><<<unsigned(blocks), Threads, shared_bytes,
-                               static_cast<cudaStream_t>(where.stream)>>>(kernel);
+  run_kernel<Threads, Least>
+      <<<unsigned(blocks), Threads, shared_bytes, static_cast<cudaStream_t>(where.stream)>>>(
+          kernel);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) {
     throw std::runtime_error(std::string(name) + ": CUDA says " + cudaGetErrorString(error));

@@ -11,6 +11,7 @@
 #include <vector>
 #else
 #include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_scan.cuh>
 #endif
 
 namespace gnnlib::cuda {
@@ -44,9 +45,12 @@ struct Pointers {
   GNNLIB_DEVICE void operator()() const {
     const int64_t k = block() * threads() + thread();
     if (k > num_edges) return;
-    const int64_t before = k > 0 ? int64_t(row[k - 1]) : -1;
-    const int64_t here = k < num_edges ? int64_t(row[k]) : num_rows;
+    const int64_t before = k > 0 ? inside(row[k - 1]) : -1;
+    const int64_t here = k < num_edges ? inside(row[k]) : num_rows;
     for (int64_t i = before + 1; i <= here; ++i) ptr[i] = I(k);
+  }
+  GNNLIB_DEVICE int64_t inside(int64_t i) const {
+    return i < 0 ? 0 : i < num_rows ? i : num_rows - 1;
   }
 };
 
@@ -70,11 +74,105 @@ struct InRange {
 
   GNNLIB_DEVICE void operator()() const {
     const int64_t k = block() * threads() + thread();
-    if (k < num_edges && (index[k] < 0 || index[k] >= size)) *bad = k;  // any of them will do
+    if (k < num_edges && (index[k] < 0 || index[k] >= size)) lower(bad, k);
+  }
+};
+
+template <typename I>
+struct Rename {
+  I* entries;
+  const I* order;
+  int64_t size;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    if (n < size && entries[n] >= 0) entries[n] = order[entries[n]];
+  }
+};
+
+template <typename Unit>
+struct Spread {
+  const Unit* from;
+  Unit* to;
+  int64_t rows, units, stride;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    if (n < rows * units) to[n / units * stride + n % units] = from[n];
+  }
+};
+
+template <typename I>
+struct Ends {
+  I* to;
+  int64_t size;
+
+  GNNLIB_DEVICE void operator()() const {
+    if (thread() < 2) to[thread()] = thread() == 0 ? I(0) : I(size);
+  }
+};
+
+template <typename I>
+struct Fill {
+  I* to;
+  int64_t size;
+  I value;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    if (n < size) to[n] = value;
+  }
+};
+
+// missing[i] becomes 0 where row i has its loop already.
+template <typename I>
+struct FindLoops {
+  Csr csr;
+  I* missing;
+  int64_t num_rows, num_edges;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t k = block() * threads() + thread();
+    if (k >= num_edges) return;
+    const int64_t i = row_of(static_cast<const I*>(csr.ptr), num_rows, k);
+    if (int64_t(static_cast<const I*>(csr.col)[k]) == i) missing[i] = 0;  // by any of its threads
+  }
+};
+
+// A thread for each edge, then one for each row and the end of the last.
+template <typename I>
+struct AddLoops {
+  Csr csr;
+  const I* added;
+  I *new_ptr, *new_col, *new_eid;
+  int64_t num_rows, num_edges;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    const I* ptr = static_cast<const I*>(csr.ptr);
+    const I* eid = static_cast<const I*>(csr.eid);
+    if (n < num_edges) {
+      const int64_t to = n + added[row_of(ptr, num_rows, n)];
+      new_col[to] = static_cast<const I*>(csr.col)[n];
+      new_eid[to] = eid ? eid[n] : I(n);
+      return;
+    }
+    const int64_t i = n - num_edges;
+    if (i > num_rows) return;
+    new_ptr[i] = ptr[i] + added[i];
+    if (i == num_rows || added[i + 1] == added[i]) return;
+    const int64_t to = int64_t(ptr[i + 1]) + added[i];
+    new_col[to] = I(i);
+    new_eid[to] = I(num_edges + added[i]);
   }
 };
 
 #ifndef GNNLIB_EMU
+void check(const char* op, cudaError_t error) {
+  if (error == cudaSuccess) return;
+  throw std::runtime_error(std::string(op) + ": CUDA says " + cudaGetErrorString(error));
+}
+
 // Bits that tell num_rows keys apart.
 int bits_of(int64_t num_rows) {
   int bits = 1;
@@ -114,12 +212,9 @@ void sort_by_key(void* scratch, size_t bytes, const void* key, void* sorted_key,
     std::stable_sort(to, to + num_edges, [&](I a, I b) { return keys[a] < keys[b]; });
     for (int64_t k = 0; k < num_edges; ++k) sorted[k] = keys[to[k]];
 #else
-    const cudaError_t error = cub::DeviceRadixSort::SortPairs(
-        scratch, bytes, keys, sorted, from, to, num_edges, 0, bits_of(num_rows),
-        static_cast<cudaStream_t>(where.stream));
-    if (error != cudaSuccess) {
-      throw std::runtime_error(std::string("coo_to_csr: CUDA says ") + cudaGetErrorString(error));
-    }
+    check("coo_to_csr", cub::DeviceRadixSort::SortPairs(
+                            scratch, bytes, keys, sorted, from, to, num_edges, 0,
+                            bits_of(num_rows), static_cast<cudaStream_t>(where.stream)));
 #endif
   });
 }
@@ -128,6 +223,30 @@ void fill_count(void* to, int64_t num_edges, bool wide, const Where& where) {
   with_index(wide, [&]<typename I>() {
     launch<kThreads>(where, "coo_to_csr", blocks_for(num_edges, 1, kThreads), 0,
                      Count<I>{static_cast<I*>(to), num_edges});
+  });
+}
+
+void fill_ends(void* to, int64_t size, bool wide, const Where& where) {
+  with_index(wide, [&]<typename I>() {
+    launch<kWarp>(where, "attention_backward", 1, 0, Ends<I>{static_cast<I*>(to), size});
+  });
+}
+
+void rename(void* entries, const void* order, int64_t size, bool wide, const Where& where) {
+  with_index(wide, [&]<typename I>() {
+    launch<kThreads>(where, "scatter_arg", blocks_for(size, 1, kThreads), 0,
+                     Rename<I>{static_cast<I*>(entries), static_cast<const I*>(order), size});
+  });
+}
+
+void spread(const void* from, void* to, int64_t rows, int64_t bytes, int64_t stride,
+            const Where& where) {
+  if (bytes == 0) return;
+  with_unit(bytes, [&]<typename Unit>() {
+    const int64_t size = sizeof(Unit), units = bytes / size;
+    launch<kThreads>(where, "propagate_powers", blocks_for(rows * units, 1, kThreads), 0,
+                     Spread<Unit>{static_cast<const Unit*>(from), static_cast<Unit*>(to), rows,
+                                  units, stride / size});
   });
 }
 
@@ -143,17 +262,68 @@ void pointers_of(const void* sorted_row, void* ptr, int64_t num_edges, int64_t n
 void rows_of(const void* ptr, void* row, int64_t num_rows, int64_t num_edges, bool wide,
              const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(where, "csr_transpose", blocks_for(num_edges, 1, kThreads), 0,
-                     Rows<I>{static_cast<const I*>(ptr), static_cast<I*>(row), num_rows, num_edges});
+    launch<kThreads>(
+        where, "csr_transpose", blocks_for(num_edges, 1, kThreads), 0,
+        Rows<I>{static_cast<const I*>(ptr), static_cast<I*>(row), num_rows, num_edges});
   });
 }
 
 void check_range(const void* index, int64_t num_edges, int64_t size, bool wide, void* bad,
                  const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(where, "coo_to_csr", blocks_for(num_edges, 1, kThreads), 0,
-                     InRange<I>{static_cast<const I*>(index), static_cast<int64_t*>(bad),
-                                num_edges, size});
+    launch<kThreads>(
+        where, "coo_to_csr", blocks_for(num_edges, 1, kThreads), 0,
+        InRange<I>{static_cast<const I*>(index), static_cast<int64_t*>(bad), num_edges, size});
+  });
+}
+
+size_t loops_bytes(int64_t num_rows, bool wide) {
+  size_t bytes = 0;
+#ifndef GNNLIB_EMU
+  with_index(wide, [&]<typename I>() {
+    const I* none = nullptr;
+    I* nowhere = nullptr;
+    check("csr_add_loops",
+          cub::DeviceScan::ExclusiveSum(nullptr, bytes, none, nowhere, num_rows + 1));
+  });
+#else
+  (void)num_rows, (void)wide;
+#endif
+  return bytes;
+}
+
+void count_loops(const Csr& csr, void* scratch, size_t bytes, void* missing, void* added,
+                 int64_t num_rows, int64_t num_edges, const Where& where) {
+  const char* op = "csr_add_loops";
+  with_index(csr.wide, [&]<typename I>() {
+    I* from = static_cast<I*>(missing);
+    I* to = static_cast<I*>(added);
+    launch<kThreads>(where, op, blocks_for(num_rows + 1, 1, kThreads), 0,
+                     Fill<I>{from, num_rows + 1, I(1)});
+    launch<kThreads>(where, op, blocks_for(num_edges, 1, kThreads), 0,
+                     FindLoops<I>{csr, from, num_rows, num_edges});
+#ifdef GNNLIB_EMU
+    (void)scratch, (void)bytes;
+    std::exclusive_scan(from, from + num_rows + 1, to, I(0));
+#else
+    check(op, cub::DeviceScan::ExclusiveSum(scratch, bytes, from, to, num_rows + 1,
+                                            static_cast<cudaStream_t>(where.stream)));
+#endif
+  });
+}
+
+void add_loops(const Csr& csr, const void* added, void* new_ptr, void* new_col, void* new_eid,
+               int64_t num_rows, int64_t num_edges, const Where& where) {
+  with_index(csr.wide, [&]<typename I>() {
+    const AddLoops<I> kernel{csr,
+                             static_cast<const I*>(added),
+                             static_cast<I*>(new_ptr),
+                             static_cast<I*>(new_col),
+                             static_cast<I*>(new_eid),
+                             num_rows,
+                             num_edges};
+    launch<kThreads>(where, "csr_add_loops", blocks_for(num_edges + num_rows + 1, 1, kThreads), 0,
+                     kernel);
   });
 }
 

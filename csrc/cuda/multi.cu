@@ -213,8 +213,8 @@ void multi(const MultiArgs& args, int64_t num_rows, int64_t num_edges,
 
 void multi_backward(const MultiArgs& args, int64_t num_src, int64_t num_edges,
                     const Partials& partials, const Where& where) {
-  const Result result{args.out, nullptr,  nullptr, nullptr, args.dim,
-                      args.dim, 0,        1,       0,       Reduce::sum};
+  const Result result{args.out, nullptr, nullptr, nullptr, args.dim,
+                      args.dim, 0,       1,       0,       Reduce::sum};
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     reduce_rows<S, I>("spmm_multi_backward", result, args.csr.ptr, num_src, num_edges, partials,
                       where, [&]<int N>() { return MultiGradient<S, I, N>{args}; });

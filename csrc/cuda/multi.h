@@ -1,14 +1,10 @@
 // Launchers of spmm_multi and its gradient.
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::MultiArgs;
-
-struct Partials;
-struct Where;
 
 // What the pieces of long rows leave behind in each slot, `dim` of each; null where no row can be
 // long.

@@ -4,7 +4,7 @@
 #include <torch/headeronly/util/BFloat16.h>
 #include <torch/headeronly/util/Half.h>
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
 #include "device.h"
 
 namespace gnnlib::cuda {
@@ -50,18 +50,18 @@ struct Values {
 
 // Calls f<S, I>() for the storage type and the index type that the arguments name.
 template <typename F>
-void dispatch(cpu::Dtype dtype, bool wide, const F& f) {
+void dispatch(Dtype dtype, bool wide, const F& f) {
   auto index = [&]<typename S>() {
     wide ? f.template operator()<S, int64_t>() : f.template operator()<S, int32_t>();
   };
   switch (dtype) {
-    case cpu::Dtype::f32:
+    case Dtype::f32:
       return index.template operator()<float>();
-    case cpu::Dtype::f64:
+    case Dtype::f64:
       return index.template operator()<double>();
-    case cpu::Dtype::bf16:
+    case Dtype::bf16:
       return index.template operator()<bf16>();
-    case cpu::Dtype::f16:
+    case Dtype::f16:
       return index.template operator()<f16>();
   }
 }

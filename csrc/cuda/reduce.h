@@ -12,26 +12,17 @@
 
 namespace gnnlib::cuda {
 
-using cpu::Dtype;
-using cpu::Reduce;
-
 constexpr int kReduceThreads = 256, kUnroll = 4;
 
 // Where the results of a reduction go, and what is done to them on the way.
 struct Result {
   void* out;
-  void* arg;  // null, or the position of the winner of each value (max and min)
+  void* arg;              // null, or the position of the winner of each value (max and min)
   const void* row_scale;  // of sums and means: null or one factor a row, in the accumulation type
   const void* term;       // likewise: null or rows that are added, term_factor times
   int64_t values, out_stride, term_stride;
   double factor, term_factor;
   Reduce reduce;
-};
-
-// The rows that pieces of long rows leave behind; null where no row can be long.
-struct Partials {
-  void* values;  // [2 · num_chunks, values], in the accumulation type
-  void* args;    // likewise, of positions, for max and min
 };
 
 // The first of equals wins; a NaN is better than all but a NaN.
@@ -169,9 +160,14 @@ void reduce_rows(const char* name, const Result& result, const void* ptr, int64_
   using A = Accumulate<S>;
   with_shape<int(16 / sizeof(S))>(shape_of(result.values, sizeof(S)), [&]<int N, int Lanes>() {
     auto message = make.template operator()<N>();
-    ReduceRows<S, I, N, Lanes, decltype(message)> kernel{
-        message,   result, static_cast<const I*>(ptr), num_rows,
-        num_edges, static_cast<A*>(partials.values), static_cast<I*>(partials.args), 0};
+    ReduceRows<S, I, N, Lanes, decltype(message)> kernel{message,
+                                                         result,
+                                                         static_cast<const I*>(ptr),
+                                                         num_rows,
+                                                         num_edges,
+                                                         static_cast<A*>(partials.values),
+                                                         static_cast<I*>(partials.args),
+                                                         0};
     if (partials.values) {
       const int64_t slots = 2 * num_chunks(num_edges);
       launch<kReduceThreads>(where, name, blocks_for(slots, Lanes, kReduceThreads), 0, kernel);

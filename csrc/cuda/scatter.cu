@@ -44,9 +44,11 @@ void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
     const int64_t units = args.bytes / int64_t(sizeof(Unit));
     const int64_t blocks = blocks_for(num_rows * units, 1, kThreads);
     if (args.wide) {
-      launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int64_t>{args, num_rows, units});
+      launch<kThreads>(where, "gather_rows", blocks, 0,
+                       Gather<Unit, int64_t>{args, num_rows, units});
     } else {
-      launch<kThreads>(where, "gather_rows", blocks, 0, Gather<Unit, int32_t>{args, num_rows, units});
+      launch<kThreads>(where, "gather_rows", blocks, 0,
+                       Gather<Unit, int32_t>{args, num_rows, units});
     }
   });
 }

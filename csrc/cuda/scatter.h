@@ -2,17 +2,10 @@
 // (scatter is a reduction of segments of a sorted index.)
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::RowsArgs;
-
-using cpu::Csr;
-using cpu::Dtype;
-
-struct Partials;
-struct Where;
 
 void gather(const RowsArgs& args, int64_t num_rows, const Where& where);
 

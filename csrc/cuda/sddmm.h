@@ -1,14 +1,10 @@
 // Launcher of sddmm.
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::EdgeOp;
-using cpu::SddmmArgs;
-
-struct Where;
 
 void sddmm(const SddmmArgs& args, int64_t num_rows, int64_t num_edges, const Where& where);
 

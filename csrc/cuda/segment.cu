@@ -1,8 +1,8 @@
 // Softmax over the edges of each destination, its gradient, and the spread of rows to edges.
 //
 // First a warp for each row, or piece of a long row, finds what belongs to the row: the largest
-// score and Σ exp, or Σ out · grad. Then a thread for each edge and head writes its result. So a row
-// of any length costs what its edges cost.
+// score and Σ exp, or Σ out · grad. Then a thread for each edge and head writes its result. So a
+// row of any length costs what its edges cost.
 #include "segment.h"
 
 #include "launch.h"

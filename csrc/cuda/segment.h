@@ -2,15 +2,10 @@
 // to edges. (Segment sums and extremes are spmm without columns.)
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::Csr;
-using cpu::RowsArgs;
-using cpu::SoftmaxArgs;
-
-struct Where;
 
 // `stats`: room for 2 · heads values in the accumulation type for each row and for each of the
 // 2 · num_chunks(num_edges) slots. softmax_backward takes the result in `scores`.

@@ -93,9 +93,9 @@ struct WinnerProduct {
 
 void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, const Partials& partials,
           const Where& where) {
-  const Result result{args.out,        args.arg,         args.row_scale, args.term,
-                      args.heads * args.dim, args.out_stride, args.term_stride, args.factor,
-                      args.term_factor, args.reduce};
+  const Result result{
+      args.out,        args.arg,         args.row_scale, args.term,        args.heads * args.dim,
+      args.out_stride, args.term_stride, args.factor,    args.term_factor, args.reduce};
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     reduce_rows<S, I>("spmm", result, args.csr.ptr, num_rows, num_edges, partials, where,
                       [&]<int N>() { return SourceMessage<S, I, N>{args}; });

@@ -2,17 +2,10 @@
 // kernels, with pointers into the memory of the device.
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::ArgBackwardArgs;
-using cpu::ArgWeightArgs;
-using cpu::SpmmArgs;
-using cpu::Weights;
-
-struct Partials;
-struct Where;
 
 void spmm(const SpmmArgs& args, int64_t num_rows, int64_t num_edges, const Partials& partials,
           const Where& where);

@@ -51,8 +51,7 @@ struct GateMessage {
   GNNLIB_DEVICE void operator()(int64_t i, int64_t k, int64_t at, Values<S, N>& value) const {
     Values<S, N> gate;
     argument<S, I, N>(args, i, k, at, gate);
-    const int64_t from =
-        args.grad_is_own ? i : int64_t(static_cast<const I*>(args.csr.col)[k]);
+    const int64_t from = args.grad_is_own ? i : int64_t(static_cast<const I*>(args.csr.col)[k]);
     value.load(static_cast<const S*>(args.grad) + from * args.dim + at);
     for (int n = 0; n < N; ++n)
       if (gate.value[n] <= 0) value.value[n] = 0;

@@ -1,14 +1,10 @@
 // Launchers of spmm_add and of the gradients behind its relu.
 #pragma once
 
-#include "../cpu/kernels.h"
+#include "../arguments.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-using cpu::SpmmAddArgs;
-
-struct Partials;
-struct Where;
 
 void spmm_add(const SpmmAddArgs& args, int64_t num_rows, int64_t num_edges,
               const Partials& partials, const Where& where);

@@ -2,18 +2,15 @@
 // edges, which would keep one group busy while all others wait, in chunks.
 //
 // A chunk is kChunk edges at fixed places, and meets at most two long rows: the one its first edge
-// belongs to (slot 0) and one that begins in it (slot 1). Each leaves what it has found in its slot;
-// a second pass takes the slots of a row in order. So the result depends on the graph alone, nothing
-// is counted beforehand, and the host never waits.
+// belongs to (slot 0) and one that begins in it (slot 1). Each leaves what it has found in its
+// slot; a second pass takes the slots of a row in order. So the result depends on the graph alone,
+// nothing is counted beforehand, and the host never waits.
 #pragma once
 
 #include "device.h"
+#include "where.h"
 
 namespace gnnlib::cuda {
-
-constexpr int64_t kChunk = 512, kLong = 1024;  // edges
-
-inline int64_t num_chunks(int64_t num_edges) { return (num_edges + kChunk - 1) / kChunk; }
 
 // A piece of a row: edges [begin, end) of row i.
 struct Piece {

@@ -1,30 +1,31 @@
 // Bindings of gather_rows, scatter and scatter_add_.
-#include "spmm_args.h"
+#include "spmm.h"
 
-namespace gnnlib::cpu {
+namespace gnnlib {
 
-static int64_t index_at(const Tensor& index, int64_t k) {
-  return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]
-                                                 : static_cast<const int32_t*>(index.data_ptr())[k];
-}
-
-static void check_range(const char* op, const Tensor& index, int64_t rows) {
+template <typename I>
+static int64_t first_outside(const Tensor& index, int64_t rows) {
+  const I* at = static_cast<const I*>(index.data_ptr());
   const int64_t n = index.numel();
   bool good = true;
-  if (index.scalar_type() == ScalarType::Long) {
-    const int64_t* at = static_cast<const int64_t*>(index.data_ptr());
-    for (int64_t k = 0; k < n; ++k) good &= uint64_t(at[k]) < uint64_t(rows);
-  } else {
-    const int32_t* at = static_cast<const int32_t*>(index.data_ptr());
-    for (int64_t k = 0; k < n; ++k) good &= at[k] >= 0 && at[k] < rows;
+  for (int64_t k = 0; k < n; ++k) good &= at[k] >= 0 && int64_t(at[k]) < rows;
+  for (int64_t k = 0; !good && k < n; ++k) {
+    if (at[k] < 0 || int64_t(at[k]) >= rows) return k;
   }
-  if (good) return;
-  for (int64_t k = 0; k < n; ++k) {
-    const int64_t i = index_at(index, k);
-    if (i < 0 || i >= rows) {
-      fail(op, ": index must be below ", rows, " and not negative: position ", k, " is ", i);
-    }
-  }
+  return -1;
+}
+
+// What lies on a GPU is checked once a tensor instead, by gnnlib/ops/_door.py: here it would have
+// to be waited for.
+static void check_range(const char* op, const Tensor& index, int64_t rows) {
+  if (!index.is_cpu()) return;
+  const bool wide = index.scalar_type() == ScalarType::Long;
+  const int64_t k =
+      wide ? first_outside<int64_t>(index, rows) : first_outside<int32_t>(index, rows);
+  if (k < 0) return;
+  fail(op, ": index must be below ", rows, " and not negative: position ", k, " is ",
+       wide ? static_cast<const int64_t*>(index.data_ptr())[k]
+            : static_cast<const int32_t*>(index.data_ptr())[k]);
 }
 
 static void check_pair(const char* op, const Tensor& x, const Tensor& index) {
@@ -40,22 +41,21 @@ Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
   if (x_.dim() < 1) fail("gather_rows: x must have rows, got a scalar");
   const Tensor x = dense(x_), index = dense(index_);
   check_range("gather_rows", index, x.size(0));
-  Tensor out = new_output(x, with_rows(x, index.numel()));
+  Tensor out = fresh(x, with_rows(x, index.numel()));
   RowsArgs args{};
   args.from = x.data_ptr();
   args.to = out.data_ptr();
   args.index = index.data_ptr();
   args.bytes = flat_rows(x).dim * int64_t(x.element_size());
   args.wide = index.scalar_type() == ScalarType::Long;
-  parallel_even(index.numel(), out.numel(),
-                [&](int64_t first, int64_t last) { kernels().gather(args, first, last); });
+  device_of(x).gather(x, index.numel(), args);
   return out;
 }
 
 // The edges of each row, in the order of x.
 static Sorted rows_of(const char* op, const Tensor& x, const Tensor& index, int64_t num_rows) {
   check_pair(op, x, index);
-  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows);
+  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows, false);
 }
 
 Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, Text reduce) {
@@ -63,20 +63,11 @@ Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, Text redu
   return spmm(ptr, order, std::nullopt, std::nullopt, x, reduce, std::nullopt, std::nullopt);
 }
 
-template <typename I>
-static void rename(Tensor& arg, const Tensor& order) {
-  I* at = static_cast<I*>(arg.data_ptr());
-  const I* to = static_cast<const I*>(order.data_ptr());
-  parallel_even(arg.numel(), arg.numel(), [&](int64_t first, int64_t last) {
-    for (int64_t n = first; n < last; ++n) at[n] = at[n] < 0 ? at[n] : to[at[n]];
-  });
-}
-
 std::tuple<Tensor, Tensor> scatter_arg(const Tensor& x, const Tensor& index, int64_t num_rows,
                                        Text reduce) {
   const auto [ptr, _, order] = rows_of("scatter_arg", x, index, num_rows);
   auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
-  arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);
+  device_of(x).rename(arg, order);
   return {out, arg};
 }
 
@@ -100,15 +91,14 @@ void scatter_add_(Tensor out, const Tensor& x_, const Tensor& index_) {
   args.dim = flat_rows(x).dim;
   args.dtype = dtype_of(op, "x", x);
   args.wide = index.scalar_type() == ScalarType::Long;
-  parallel_even(out.size(0), x.numel(),
-                [&](int64_t first, int64_t last) { kernels().scatter_add(args, first, last); });
+  device_of(x).scatter_add(out, index, args);
 }
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib
 
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("gather_rows", TORCH_BOX(&gnnlib::cpu::gather_rows));
-  m.impl("scatter", TORCH_BOX(&gnnlib::cpu::scatter));
-  m.impl("scatter_arg", TORCH_BOX(&gnnlib::cpu::scatter_arg));
-  m.impl("scatter_add_", TORCH_BOX(&gnnlib::cpu::scatter_add_));
+GNNLIB_REGISTER(m) {
+  m.impl("gather_rows", TORCH_BOX(&gnnlib::gather_rows));
+  m.impl("scatter", TORCH_BOX(&gnnlib::scatter));
+  m.impl("scatter_arg", TORCH_BOX(&gnnlib::scatter_arg));
+  m.impl("scatter_add_", TORCH_BOX(&gnnlib::scatter_add_));
 }
