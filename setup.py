@@ -238,7 +238,8 @@ class BuildKernels(build_ext):
         headers = [str(torch.folder / "include"), sysconfig.get_path("include")]
         includes = ["-Icsrc", *(part for folder in headers for part in ("-isystem", folder))]
         defines = ["-DGNNLIB_WITH_CUDA=1"] if nvcc else []
-        jobs = cpu_jobs(compiler, [*defines, *includes], ext.sources)
+        sources = [*ext.sources, *(["csrc/cuda/gpu.cpp"] if nvcc else [])]
+        jobs = cpu_jobs(compiler, [*defines, *includes], sources)
         libraries = [f"-L{torch.folder / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         if nvcc:
             jobs += cuda_jobs(nvcc, includes)
@@ -293,7 +294,8 @@ def extensions() -> list[Extension]:
             stop("gnnlib's kernels build on Linux and macOS; here, set GNNLIB_BUILD_EXT=0 (slow).")
         for find in (find_torch, find_compiler, find_nvcc):
             find()
-    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/cpu/**/*.cpp")]
+    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/bindings/*.cpp")]
+    found += ROOT.glob("csrc/cpu/**/*.cpp")
     sources = sorted(path.relative_to(ROOT).as_posix() for path in found)
     return [Extension("gnnlib._C", sources, py_limited_api=True)]
 

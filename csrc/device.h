@@ -44,7 +44,7 @@ class Device {
   virtual void prepare(const BoundCsr& csr, OptionalTensor& weight, const Tensor& x,
                        SpmmArgs& args) const = 0;
   virtual void spmm(const BoundCsr& csr, const SpmmArgs& args) const = 0;
-  virtual void arg_backward(const ArgBackwardArgs& args, const Tensor& out,
+  virtual void arg_backward(const ArgBackwardArgs& args, int64_t num_edges, const Tensor& out,
                             const Transpose* transpose) const = 0;
   virtual void arg_weight(const BoundCsr& csr, const ArgWeightArgs& args) const = 0;
   virtual void multi(const BoundCsr& csr, const MultiArgs& args) const = 0;

@@ -1,8 +1,12 @@
 // The kernels' table of contents: every operator's schema, in the order of gnnlib/ops.
 // gnnlib/ops/_schema.py holds the same table for a package without kernels.
-#include "checks.h"
+#include "device.h"
 
+#ifdef GNNLIB_EMU
+STABLE_TORCH_LIBRARY(gnnlib_emu, m) {
+#else
 STABLE_TORCH_LIBRARY(gnnlib, m) {
+#endif
   // layout
   m.def("coo_to_csr(Tensor dst, Tensor src, SymInt num_dst) -> (Tensor, Tensor, Tensor)");
   m.def("csr_transpose(Tensor ptr, Tensor col, SymInt num_src) -> (Tensor, Tensor, Tensor)");
@@ -95,7 +99,7 @@ STABLE_TORCH_LIBRARY(gnnlib, m) {
   m.def("scatter_add_(Tensor(a!) out, Tensor x, Tensor index) -> ()");
 }
 
-#ifndef GNNLIB_WITH_CUDA
+#if !defined(GNNLIB_WITH_CUDA) && !defined(GNNLIB_EMU)
 static void without_cuda(StableIValue*, uint64_t, uint64_t) {
   throw std::runtime_error(
       "this build of gnnlib has no CUDA kernels, and got a CUDA tensor: move it to the CPU with"

@@ -140,15 +140,16 @@ Tensor spmm_arg_backward(const OptionalTensor& col_, const OptionalTensor& eid_,
   args.arg = arg.data_ptr();
   Tensor out = fresh(grad, with_rows(grad, num_src));
   args.out = out.data_ptr();
+  const int64_t num_edges = col ? col->numel() : num_src;
   if (!t_ptr || !t_row || !t_pos) {
-    device_of(grad).arg_backward(args, out, nullptr);
+    device_of(grad).arg_backward(args, num_edges, out, nullptr);
     return out;
   }
   Transpose back{BoundCsr(op, *t_ptr, t_row, t_pos), dense(*t_pos)};
   check_same_dtype(op, "t_ptr", back.csr.ptr, "arg", index);
   check_shape(op, "t_ptr", back.csr.ptr, {num_src + 1});
   back.csr.check_edges(op, back.csr.num_edges);
-  device_of(grad).arg_backward(args, out, &back);
+  device_of(grad).arg_backward(args, num_edges, out, &back);
   return out;
 }
 

@@ -19,7 +19,7 @@ class Cpu final : public Device {
   void prepare(const BoundCsr& csr, OptionalTensor& weight, const Tensor& x,
                SpmmArgs& args) const override;
   void spmm(const BoundCsr& csr, const SpmmArgs& args) const override;
-  void arg_backward(const ArgBackwardArgs& args, const Tensor& out,
+  void arg_backward(const ArgBackwardArgs& args, int64_t num_edges, const Tensor& out,
                     const Transpose* transpose) const override;
   void arg_weight(const BoundCsr& csr, const ArgWeightArgs& args) const override;
   void multi(const BoundCsr& csr, const MultiArgs& args) const override;

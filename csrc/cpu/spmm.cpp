@@ -47,7 +47,7 @@ static bool walks_transpose(int64_t num_edges, int64_t num_rows, int64_t row_byt
   return num_edges <= num_rows * (num_rows * row_bytes <= (32 << 20) ? 32 : 16);
 }
 
-void Cpu::arg_backward(const ArgBackwardArgs& args, const Tensor& out,
+void Cpu::arg_backward(const ArgBackwardArgs& args, int64_t, const Tensor& out,
                        const Transpose* transpose) const {
   const int64_t num_src = out.size(0), values = args.heads * args.dim;
   const bool per_edge = args.weights == Weights::none || args.weights == Weights::edge;

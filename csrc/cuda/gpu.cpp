@@ -183,17 +183,33 @@ class Gpu final : public Device {
                scope.where);
   }
 
-  void arg_backward(const ArgBackwardArgs& given, const Tensor& out,
+  void arg_backward(const ArgBackwardArgs& args, int64_t num_edges, const Tensor& out,
                     const Transpose* transpose) const override {
-    if (!transpose) fail("spmm_arg_backward: t_ptr, t_row and t_pos must be given on a GPU");
     const Scope scope(out);
     Room room(out);
-    ArgBackwardArgs args = given;
-    args.id = given.csr.eid;
-    args.csr = transpose->view(given.csr);
-    cuda::arg_backward(args, out.size(0), transpose->csr.num_edges,
-                       partials(room, transpose->csr, args.heads * args.dim, args.dtype),
-                       scope.where);
+    if (transpose) {
+      back_along(args, transpose->csr.ptr, *transpose->csr.col, transpose->pos, out, room,
+                 scope.where);
+      return;
+    }
+    if (args.num_rows == 0 || num_edges == 0) {
+      Tensor nothing = out;
+      torch::stable::zero_(nothing);
+      return;
+    }
+    // As much of a transpose as the winners tell.
+    const ScalarType type = args.csr.wide ? ScalarType::Long : ScalarType::Int;
+    Tensor row = torch::stable::new_zeros(out, {num_edges}, type);
+    winner_rows(args, row.data_ptr(), scope.where);
+    Tensor source = torch::stable::new_empty(out, {num_edges}, type);
+    if (args.csr.col) {
+      const int64_t bytes = num_edges * int64_t(source.element_size());
+      cuda::spread(args.csr.col, source.data_ptr(), 1, bytes, bytes, scope.where);
+    } else {
+      fill_count(source.data_ptr(), num_edges, args.csr.wide, scope.where);
+    }
+    const Sorted sorted = sort("spmm_arg_backward", "col", source, &row, out.size(0), false);
+    back_along(args, sorted.ptr, sorted.value, sorted.position, out, room, scope.where);
   }
 
   void arg_weight(const BoundCsr& csr, const ArgWeightArgs& args) const override {
@@ -385,6 +401,16 @@ class Gpu final : public Device {
   }
 
  private:
+  static void back_along(const ArgBackwardArgs& given, const Tensor& t_ptr, const Tensor& t_row,
+                         const Tensor& t_pos, const Tensor& out, Room& room, const Where& where) {
+    ArgBackwardArgs args = given;
+    args.id = given.csr.eid;
+    args.csr = {t_ptr.data_ptr(), t_row.data_ptr(), t_pos.data_ptr(), given.csr.wide};
+    const BoundCsr csr("spmm_arg_backward", t_ptr, t_row, std::nullopt);
+    cuda::arg_backward(args, out.size(0), csr.num_edges,
+                       partials(room, csr, args.heads * args.dim, args.dtype), where);
+  }
+
   static void* stats(Room& room, const BoundCsr& csr, const SoftmaxArgs& args) {
     return room.get((csr.num_rows + num_slots(csr.num_edges)) * args.heads * 2,
                     accumulate_type(args.dtype));

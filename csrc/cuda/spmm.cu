@@ -68,6 +68,18 @@ struct WinnerMessage {
   }
 };
 
+template <typename I>
+struct WinnerRows {
+  const I* arg;
+  I* row;
+  int64_t num_rows, values;
+
+  GNNLIB_DEVICE void operator()() const {
+    const int64_t n = block() * threads() + thread();
+    if (n < num_rows * values && arg[n] >= 0) row[arg[n]] = I(n / values);  // each says the same
+  }
+};
+
 // grad[i] · x[j] of the features where the edge has won.
 template <typename S, typename I, int N>
 struct WinnerProduct {
@@ -110,6 +122,17 @@ void arg_backward(const ArgBackwardArgs& args, int64_t num_src, int64_t num_edge
     reduce_rows<S, I>("spmm_arg_backward", result, args.csr.ptr, num_src, num_edges, partials,
                       where, [&]<int N>() { return WinnerMessage<S, I, N>{args}; });
   });
+}
+
+void winner_rows(const ArgBackwardArgs& args, void* row, const Where& where) {
+  auto run = [&]<typename I>() {
+    const int64_t values = args.heads * args.dim;
+    launch<kReduceThreads>(where, "spmm_arg_backward",
+                           blocks_for(args.num_rows * values, 1, kReduceThreads), 0,
+                           WinnerRows<I>{static_cast<const I*>(args.arg), static_cast<I*>(row),
+                                         args.num_rows, values});
+  };
+  args.csr.wide ? run.template operator()<int64_t>() : run.template operator()<int32_t>();
 }
 
 void arg_weight(const ArgWeightArgs& args, int64_t num_rows, int64_t num_edges,

@@ -66,7 +66,8 @@ def attention_gat(
         eid: edge id of each CSR position, [E].
         negative_slope: of the LeakyReLU; 1 takes the sum as it is.
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -93,7 +94,7 @@ def attention_gat(
     check_edges(col, x, eid)
     (x,) = autocast(x)
     scores = tuple(_widened(score, x) for score in scores)
-    seed = _checked("negative_slope", negative_slope, dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed, x)
     if not needs_grad(x, *scores):
         return _gat(ptr, col, eid, x, *scores, negative_slope, dropout, seed)[0]
     rest = (*distinct(x, *scores), negative_slope, dropout, seed)
@@ -129,7 +130,8 @@ def attention_gatv2(
         eid: edge id of each CSR position, [E]: what dropout hashes.
         negative_slope: of the LeakyReLU.
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -152,7 +154,7 @@ def attention_gatv2(
     check_edges(col, x_src, eid)
     x_src, x_dst = autocast(x_src, x_dst)
     att = _widened(att, x_src)
-    seed = _checked("negative_slope", negative_slope, dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed, x_src)
     if not needs_grad(x_src, x_dst, att):
         return _gatv2(ptr, col, eid, x_src, x_dst, att, negative_slope, dropout, seed)[0]
     rest = (*distinct(x_src, x_dst, att), negative_slope, dropout, seed)
@@ -190,7 +192,8 @@ def attention_dot(
         eid: edge id of each CSR position, [E].
         scale: None: 1 / sqrt(D).
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -214,7 +217,7 @@ def attention_dot(
     query, key, value = autocast(query, key, value)
     score_edge = _widened(score_edge, value)
     scale = float(max(query.shape[-1], 1) ** -0.5) if scale is None else scale
-    seed = _checked("scale", scale, dropout, seed)
+    seed = _checked("scale", scale, dropout, seed, value)
     if not needs_grad(query, key, value, score_edge):
         return _dot(ptr, col, eid, query, key, value, score_edge, scale, dropout, seed)[0]
     rest = (*distinct(query, key, value, score_edge), scale, dropout, seed)
@@ -226,7 +229,9 @@ def _widened(score: Any, rows: Tensor) -> Any:
     return None if score is None else score.to(accumulate_dtype(rows.dtype))
 
 
-def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> Tensor | None:
+def _checked(
+    name: str, number: float, dropout: float, seed: Tensor | None, beside: Tensor
+) -> Tensor | None:
     """The door of the numbers; returns the seed. (torch.compile must also have met each of them
     before an autograd.Function does: one that it meets first inside, it takes only once.)"""
     if not -math.inf < number < math.inf:
@@ -235,7 +240,7 @@ def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> T
         raise ValueError(f"dropout must lie in [0, 1], got {dropout}")
     if dropout == 0:
         return None
-    return torch.randint(2**62, (), dtype=torch.int64) if seed is None else seed
+    return draw_seed(beside) if seed is None else seed
 
 
 def _back(ptr, col, eid, rows, transpose) -> tuple[Tensor, Tensor, Tensor]:
