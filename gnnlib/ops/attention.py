@@ -26,6 +26,7 @@ from ._common import (
 from ._door import check_edges
 from ._dtypes import accumulate_dtype
 from ._fake import fake_rule
+from .dropout import draw_seed
 
 _gat = torch.ops.gnnlib.attention_gat.default
 _gat_backward = torch.ops.gnnlib.attention_gat_backward.default
