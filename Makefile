@@ -44,19 +44,23 @@ CHECKED := -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 ADDRESS := $(CHECKED) -fsanitize=address,undefined -fno-sanitize=vptr
 RUNTIMES = $(foreach name,asan ubsan stdc++,$(shell c++ -print-file-name=lib$(name).so))
 SANITIZE_FLAGS ?= $(PYTEST_FLAGS) -q -p no:cacheprovider --capture=sys
-NATIVE = c++ -std=c++20 -Icsrc -Wall -Wextra -Wno-psabi -DGNNLIB_CLONE=baseline -pthread \
-	csrc/cpu/clones/*.cpp csrc/cpu/capability.cpp tests/native/kernels.cpp
+NATIVE := csrc/cpu/clones/*.cpp csrc/cpu/capability.cpp tests/native/kernels.cpp
+# The native harness as $(SANITIZE)/NAME/run, one compiler a core: $(call native,NAME,FLAGS)
+native = mkdir -p $(SANITIZE)/$(1) && ls $(NATIVE) | xargs -P $$(nproc) -I SOURCE sh -c '\
+	c++ -std=c++20 -Icsrc -Wall -Wextra -Wno-psabi -DGNNLIB_CLONE=baseline $(2) \
+	-c SOURCE -o $(SANITIZE)/$(1)/$$(basename SOURCE .cpp).o' && \
+	c++ $(2) -pthread $(SANITIZE)/$(1)/*.o -o $(SANITIZE)/$(1)/run
 
 sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitizers (Linux, g++)
 	mkdir -p $(SANITIZE)
 	cd $(SANITIZE) && rm -rf csrc gnnlib tests
 	cp -rp csrc gnnlib tests setup.py pyproject.toml README.md LICENSE $(SANITIZE)
 	rm -f $(SANITIZE)/gnnlib/_C.*
-	$(NATIVE) $(CHECKED) -fsanitize=thread -o $(SANITIZE)/threads
-	$(SANITIZE)/threads threads
-	$(NATIVE) $(ADDRESS) -o $(SANITIZE)/sizes
-	$(SANITIZE)/sizes threads
-	$(SANITIZE)/sizes sizes
+	$(call native,thread,$(CHECKED) -fsanitize=thread)
+	$(SANITIZE)/thread/run threads
+	$(call native,address,$(ADDRESS))
+	$(SANITIZE)/address/run threads
+	$(SANITIZE)/address/run sizes
 	cd $(SANITIZE) && CXXFLAGS="$(ADDRESS)" LDFLAGS="$(ADDRESS)" GNNLIB_CUDA=0 \
 		$(abspath $(RUN))/python setup.py --quiet build_ext --inplace
 	nm -D $(SANITIZE)/gnnlib/_C.abi3.so | grep -q __asan_init

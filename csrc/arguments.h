@@ -27,7 +27,7 @@ struct SpmmArgs {
   const void* row_scale;  // null or [num_dst], in the accumulation type
   const void* col_scale;  // null or [num_src]
   const void* term;       // null or [num_dst, heads, dim], term_stride: added times term_factor
-  int64_t heads, dim;
+  int64_t heads, dim;     // one head of all the values unless the weights are per head
   int64_t x_stride, out_stride, term_stride;
   double factor, term_factor;  // of sums and means
   Dtype dtype;

@@ -93,6 +93,9 @@ inline Tensor fresh(const Tensor& like, const std::vector<int64_t>& sizes) {
   return fresh(like, sizes, like.scalar_type());
 }
 
+// Not negative, and counted by the keys' type.
+void check_num_rows(const char* op, const char* name, int64_t num_rows, const Tensor& key);
+
 // sort, with its checks.
 Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
                   const char* rows_name, int64_t num_rows, bool may_wait);

@@ -3,12 +3,16 @@
 
 namespace gnnlib {
 
+void check_num_rows(const char* op, const char* name, int64_t num_rows, const Tensor& key) {
+  if (num_rows < 0) fail(op, ": ", name, " must not be negative, got ", num_rows);
+  const bool wide = key.scalar_type() == ScalarType::Long;
+  check_wide(op, name, num_rows, wide);
+  check_wide(op, "num_edges", key.numel(), wide);
+}
+
 Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
                   const char* rows_name, int64_t num_rows, bool may_wait) {
-  if (num_rows < 0) fail(op, ": ", rows_name, " must not be negative, got ", num_rows);
-  const bool wide = key.scalar_type() == ScalarType::Long;
-  check_wide(op, rows_name, num_rows, wide);
-  check_wide(op, "num_edges", key.numel(), wide);
+  check_num_rows(op, rows_name, num_rows, key);
   return device_of(key).sort(op, key_name, key, value, num_rows, may_wait);
 }
 

@@ -62,8 +62,12 @@ void Cpu::gather(const Tensor&, int64_t num_rows, const RowsArgs& args) const {
                 [&](int64_t first, int64_t last) { kernels().gather(args, first, last); });
 }
 
+// Rows of at most so many values are not worth the division: each thread reads all of the index,
+// and guesses wrongly which rows are its own.
+constexpr int64_t kNarrow = 4;
+
 void Cpu::scatter_add(const Tensor& out, const Tensor&, const ScatterAddArgs& args) const {
-  parallel_even(out.size(0), args.num_edges * args.dim,
+  parallel_even(out.size(0), args.dim <= kNarrow ? 0 : args.num_edges * args.dim,
                 [&](int64_t first, int64_t last) { kernels().scatter_add(args, first, last); });
 }
 

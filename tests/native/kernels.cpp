@@ -154,6 +154,7 @@ static void drive(Dtype dtype, const std::string& label) {
     const auto work = [&](int64_t first, int64_t last) { k.spmm(a, first, last); };
     for (Weights weights : {Weights::none, Weights::edge, Weights::feature, Weights::head}) {
       a.weights = weights;
+      a.heads = weights == Weights::head ? kHeads : 1, a.dim = kHeads * kDim / a.heads;
       a.weight = weights == Weights::none      ? nullptr
                  : weights == Weights::feature ? static_cast<void*>(y.data())
                                                : weight.data();
@@ -277,18 +278,19 @@ static void sizes() {
     out[last * dim] = out[n * dim - 1] = 0;
   };
   SpmmArgs s{};
-  s.csr = csr, s.weight = weight, s.x = x, s.out = out, s.arg = arg, s.heads = dim, s.dim = 1;
+  s.csr = csr, s.weight = weight, s.x = x, s.out = out, s.arg = arg;
   s.dtype = Dtype::f32, s.reduce = Reduce::sum, s.factor = 1;
   s.x_stride = s.out_stride = s.term_stride = dim;
   for (Weights weights : {Weights::head, Weights::feature}) {
     s.weights = weights;
+    s.heads = weights == Weights::head ? dim : 1, s.dim = dim / s.heads;
     k.spmm(s, last, n);
     check("spmm, weights", 2, 128);
   }
   s.term = x, s.term_factor = 1;
   k.spmm(s, last, n);
   check("spmm, a term", 3, 192);
-  s.term = s.weight = nullptr, s.weights = Weights::none, s.heads = 1, s.dim = dim;
+  s.term = s.weight = nullptr, s.weights = Weights::none;
   for (Reduce reduce : {Reduce::sum, Reduce::mean, Reduce::mul, Reduce::max, Reduce::min}) {
     s.reduce = reduce;
     k.spmm(s, last, n);

@@ -57,6 +57,16 @@ def test_scatter_and_gather_agree_with_the_reference(name):
                 assert torch.equal(ops.gather_rows(rows, index), rows[index.long()])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+def test_narrow_rows_are_reduced_as_wide_ones_are(dtype, reduce):
+    # Another way to the same bits: few values are added one by one, many behind a sort.
+    x, index = torch.randn(3000, 20, dtype=dtype), torch.randint(100, (3000,))
+    wide = ops.scatter(x, index, 120, reduce)
+    for width in (1, 2, 3, 4, 5):
+        assert torch.equal(ops.scatter(x[:, :width], index.int(), 120, reduce), wide[:, :width])
+
+
 def test_operands_need_not_be_contiguous():
     index = torch.stack([torch.tensor(PLACES["unsorted"][0])] * 2, 1)[:, 0]
     x = values(3, 7).T
