@@ -83,6 +83,7 @@ Tensor propagate_powers(const Tensor& ptr, const Tensor& col, const OptionalTens
   for (int64_t d = 1; d < step.x.dim(); ++d) sizes.push_back(step.x.size(d));
   Tensor out = fresh(step.x, sizes);
   const int64_t row = (steps + 1) * step.values, bytes = step.values * step.x.element_size();
+  if (bytes == 0) return out;  // no row has an address then
   device_of(out).spread(out, step.x.data_ptr(), out.data_ptr(), step.csr.num_rows, bytes,
                         (steps + 1) * bytes);
   for (int64_t k = 0; k < steps; ++k) {

@@ -197,6 +197,7 @@ void attention_rows(const AttentionArgs& args, int64_t first, int64_t end) {
 }
 
 void attention(const AttentionArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;  // no array has an address then
   dispatch(args.dtype, false,
            [&]<typename S, typename I>() { attention_rows<S>(args, first, end); });
 }

@@ -16,6 +16,7 @@ namespace gnnlib::cpu::GNNLIB_CLONE {
 
 // What each edge of a source needs of its destination, side by side: score_dst, lse, Σ_d g · out.
 void attention_pack(const AttentionArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;
   dispatch(args.dtype, false, [&]<typename S, typename I>() {
     using A = Accumulate<S>;
     const AttentionPass<S> pass(args);
@@ -156,6 +157,7 @@ struct GatSources {
 };
 
 void attention_gat_sources(const AttentionArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;
   dispatch(args.dtype, false,
            [&]<typename S, typename I>() { GatSources<S>(args).run(first, end); });
 }
@@ -298,6 +300,7 @@ struct Destinations {
 };
 
 void attention_destinations(const AttentionArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;
   dispatch(args.dtype, false,
            [&]<typename S, typename I>() { Destinations<S>(args).run(first, end); });
 }
@@ -387,6 +390,7 @@ void source_rows(const AttentionArgs& args, int64_t first, int64_t end) {
 }
 
 void attention_sources(const AttentionArgs& args, int64_t first, int64_t end) {
+  if (args.heads == 0) return;
   dispatch(args.dtype, false, [&]<typename S, typename I>() { source_rows<S>(args, first, end); });
 }
 
