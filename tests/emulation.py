@@ -4,6 +4,7 @@ on machines without a GPU. What that can and cannot show: docs/gpu.md."""
 import os
 import shlex
 import subprocess
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("GNNLIB_EMU_BUILD", ROOT / "build" / "emu"))
-FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wextra -Wno-psabi -DGNNLIB_EMU -Icsrc".split()
+FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wextra -Wno-psabi -fvisibility=hidden -DGNNLIB_EMU -Icsrc".split()
 VERSION = "-DTORCH_TARGET_VERSION=0x020a000000000000"
 
 
@@ -63,7 +64,9 @@ def emulated() -> Iterator[None]:
                 continue
             operator = name.split("::")[1]
             kernel = getattr(torch.ops.gnnlib_emu, operator).default
-            library.impl(operator, kernel, "CPU", allow_override=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch tells of the first override
+                library.impl(operator, kernel, "CPU", allow_override=True)
         yield
     finally:
         library._destroy()
