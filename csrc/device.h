@@ -100,6 +100,9 @@ void check_num_rows(const char* op, const char* name, int64_t num_rows, const Te
 Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
                   const char* rows_name, int64_t num_rows, bool may_wait);
 
+// The rows x[index], of a dense x and ids that have been looked at.
+Tensor gathered(const Tensor& x, const Tensor& index);
+
 }  // namespace gnnlib
 
 // Registers the operators of a file for every device that the library serves. The emulation serves

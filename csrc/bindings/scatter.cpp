@@ -36,11 +36,7 @@ static void check_pair(const char* op, const Tensor& x, const Tensor& index) {
   }
 }
 
-Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
-  check_index("gather_rows", "index", index_);
-  if (x_.dim() < 1) fail("gather_rows: x must have rows, got a scalar");
-  const Tensor x = dense(x_), index = dense(index_);
-  check_range("gather_rows", index, x.size(0));
+Tensor gathered(const Tensor& x, const Tensor& index) {
   Tensor out = fresh(x, with_rows(x, index.numel()));
   RowsArgs args{};
   args.from = x.data_ptr();
@@ -50,6 +46,14 @@ Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
   args.wide = index.scalar_type() == ScalarType::Long;
   device_of(x).gather(x, index.numel(), args);
   return out;
+}
+
+Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
+  check_index("gather_rows", "index", index_);
+  if (x_.dim() < 1) fail("gather_rows: x must have rows, got a scalar");
+  const Tensor x = dense(x_), index = dense(index_);
+  check_range("gather_rows", index, x.size(0));
+  return gathered(x, index);
 }
 
 // The edges of each row, in the order of x.

@@ -18,8 +18,8 @@ GNNLIB_INLINE void begin_best(bool min, I begin, I stop, Vec<A, N>& best, Vec<I,
 }
 
 // Keeps the better of `best` and `value`, and the position k it came from. Without Exact it takes
-// half the time and is right where there is no NaN: where the sum of all values is none (which is
-// one of both infinities as well, and then they are looked at once more in vain).
+// fewer steps, and is right where there is no NaN: where the sum of all values is none (that of
+// both infinities is one as well, and then they are looked at once more in vain).
 template <bool Exact, int N, typename A, typename I>
 GNNLIB_INLINE void take(bool min, Vec<A, N> value, I k, Vec<A, N>& best, Vec<I, N>& won) {
   using Taken = decltype(value > best);

@@ -3,19 +3,6 @@
 
 namespace gnnlib::cpu {
 
-// The weights in the order of the edges' positions.
-static Tensor in_order(const BoundCsr& csr, const Tensor& weight) {
-  Tensor out = fresh(weight, with_rows(weight, csr.num_edges));
-  RowsArgs args{};
-  args.from = weight.data_ptr();
-  args.to = out.data_ptr();
-  args.index = csr.eid->data_ptr();
-  args.bytes = flat_rows(weight).dim * int64_t(weight.element_size());
-  args.wide = csr.wide;
-  cpu_device().gather(out, csr.num_edges, args);
-  return out;
-}
-
 // Weights that would be read in no order are put in order before the sum where they and the rows of
 // x are too many for one core's cache and for the last: gathered between those rows, the two would
 // take the cache from each other. (Both bounds were timed.)
@@ -31,7 +18,7 @@ void Cpu::prepare(const BoundCsr& csr, OptionalTensor& weight, const Tensor& x,
   const int64_t bytes = x.numel() * int64_t(x.element_size());
   args.cached = bytes <= kCached;
   if (!weight || !sorted_first(csr, args.weights, *weight, bytes)) return;
-  weight = in_order(csr, *weight);
+  weight = gathered(*weight, *csr.eid);
   args.csr.eid = nullptr;
 }
 
