@@ -33,7 +33,12 @@ CXX_FLAGS = [
     *"-std=c++20 -O3 -DNDEBUG -fPIC -fvisibility=hidden -fvisibility-inlines-hidden".split(),
     *"-fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi".split(),
 ]
-NVCC_FLAGS = "-std=c++20 -O3 -DNDEBUG -Xcompiler -fPIC,-fvisibility=hidden -cudart static".split()
+# What ptxas says of registers and spills is kept beside the object: .ci/registers.py reads it.
+NVCC_FLAGS = (
+    "-std=c++20 -O3 -DNDEBUG -Xcompiler -fPIC,-fvisibility=hidden -cudart static -Xptxas -v".split()
+)
+CUDA_ARCHS = ["80", "90", "100"]  # those of them that nvcc knows
+PTXAS = re.compile(r"ptxas info |    \d+ bytes stack frame|\s*$")  # lines that are no warnings
 DEFINES = [
     "-DTORCH_TARGET_VERSION=0x020a000000000000",  # one byte each: 2, 10 (headeronly/version.h)
     "-DPy_LIMITED_API=0x030a0000",
@@ -137,12 +142,20 @@ def cuda_toolkit(nvcc: str) -> Path:
     return Path(top[1].strip()).resolve()
 
 
-def gencodes() -> list[str]:
+def gencodes(nvcc: str) -> list[str]:
     """Machine code for each architecture asked for, and PTX of the last for those to come."""
-    asked = os.environ.get("GNNLIB_CUDA_ARCHS") or "80;90;100"
-    archs = [arch.strip() for arch in asked.split(";") if arch.strip()]
-    if not archs or not all(re.fullmatch(r"\d{2,3}[af]?", arch) for arch in archs):
-        stop(f'GNNLIB_CUDA_ARCHS must read like "80;90;100", got {asked!r}')
+    asked = os.environ.get("GNNLIB_CUDA_ARCHS")
+    if asked:
+        archs = [arch.strip() for arch in asked.split(";") if arch.strip()]
+        if not archs or not all(re.fullmatch(r"\d{2,3}[af]?", arch) for arch in archs):
+            stop(f'GNNLIB_CUDA_ARCHS must read like "80;90;100", got {asked!r}')
+    else:
+        known = subprocess.run(
+            [nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        archs = [arch for arch in CUDA_ARCHS if f"compute_{arch}" in known]
+        if not archs:
+            stop(f"{nvcc} knows none of the architectures {', '.join(CUDA_ARCHS)};", *known)
     flags = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
     return [*flags, f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}"]
 
@@ -184,8 +197,9 @@ def compile_one(job: Job, torch: Torch) -> None:
     started = time.time()
     command = [*job.command, "-MMD", "-MF", f"{scratch}.d", "-o", str(scratch)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.stderr:
-        print(done.stderr, file=sys.stderr, flush=True)
+    said = "\n".join(line for line in done.stderr.splitlines() if not PTXAS.match(line))
+    if said:
+        print(said, file=sys.stderr, flush=True)
     if done.returncode:
         for leftover in (scratch, Path(f"{scratch}.d")):
             leftover.unlink(missing_ok=True)
@@ -194,6 +208,8 @@ def compile_one(job: Job, torch: Torch) -> None:
     os.utime(scratch, (started, started))
     os.replace(f"{scratch}.d", target.with_suffix(".d"))
     os.replace(scratch, target)
+    if target.parent.name == "cuda":
+        target.with_suffix(".ptxas").write_text(done.stderr)
     target.with_suffix(".stamp").write_text(stamp)
 
 
@@ -220,7 +236,7 @@ def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> li
 
 
 def cuda_jobs(nvcc: str, includes: list[str]) -> list[Job]:
-    flags = [*NVCC_FLAGS, *gencodes(), *DEFINES, *includes]
+    flags = [*NVCC_FLAGS, *gencodes(nvcc), *DEFINES, *includes]
     jobs = []
     for path in sorted(ROOT.glob("csrc/cuda/*.cu")):
         source = path.relative_to(ROOT).as_posix()

@@ -1,7 +1,9 @@
 // What a device does for the bindings, which have checked the arguments and made the results.
 #pragma once
 
+#include <algorithm>
 #include <tuple>
+#include <type_traits>
 
 #include "bind.h"
 
@@ -70,7 +72,6 @@ class Device {
                       int64_t stride) const = 0;
 
   // dropout. The seed, one int64, as the arguments take it.
-  virtual void check_seed(const char* op, const Tensor& seed, const Tensor& beside) const = 0;
   virtual void set_seed(const Tensor& seed, uint64_t& value, const void*& address) const = 0;
   virtual void dropout(const Tensor& x, const DropoutArgs& args) const = 0;
 
@@ -100,21 +101,69 @@ void check_num_rows(const char* op, const char* name, int64_t num_rows, const Te
 Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
                   const char* rows_name, int64_t num_rows, bool may_wait);
 
+// From its schema.
+std::string argument_name(const std::string& op, int position);
+
+template <size_t N>
+struct Literal {
+  char text[N];
+  constexpr Literal(const char (&from)[N]) { std::copy_n(from, N, text); }
+};
+
+// An operator that has looked at the devices of its tensors: a kernel would follow an address of
+// another device to nowhere.
+template <Literal op, auto function>
+struct OnOneDevice;
+template <Literal op, typename R, typename... Args, R (*function)(Args...)>
+struct OnOneDevice<op, function> {
+  static R call(Args... args) {
+    const Tensor* first = nullptr;
+    int of_first = 0, position = 0;
+    auto look = [&](const auto& arg) {
+      const Tensor* t = nullptr;
+      if constexpr (std::is_same_v<decltype(arg), const Tensor&>) t = &arg;
+      if constexpr (std::is_same_v<decltype(arg), const OptionalTensor&>) t = arg ? &*arg : nullptr;
+      if (t && !first) {
+        first = t;
+        of_first = position;
+      }
+      if (t && !same_device(*t, *first)) {
+        fail(op.text, ": all tensors must be on one device: ", argument_name(op.text, of_first),
+             " is on ", device_name(*first), ", ", argument_name(op.text, position), " on ",
+             device_name(*t));
+      }
+      ++position;
+    };
+    (look(args), ...);
+    return function(std::forward<Args>(args)...);
+  }
+};
+
 // The rows x[index], of a dense x and ids that have been looked at.
 Tensor gathered(const Tensor& x, const Tensor& index);
 
 }  // namespace gnnlib
 
-// Registers the operators of a file for every device that the library serves. The emulation serves
-// the CPU, under a name of its own.
+// GNNLIB_REGISTER { GNNLIB_OP(spmm); } registers operators for every device that the library
+// serves: the emulation serves the CPU, under a name of its own. Tensors of several devices arrive
+// where those of a GPU do.
+#define GNNLIB_OP(name)                                                             \
+  m.impl(#name, gpu ? TORCH_BOX((&gnnlib::OnOneDevice<#name, &gnnlib::name>::call)) \
+                    : TORCH_BOX(&gnnlib::name))
 #if defined(GNNLIB_EMU)
-#define GNNLIB_REGISTER(m) STABLE_TORCH_LIBRARY_IMPL(gnnlib_emu, CPU, m)
+#define GNNLIB_REGISTER             \
+  static constexpr bool gpu = true; \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib_emu, CPU, m)
 #elif defined(GNNLIB_WITH_CUDA)
-#define GNNLIB_REGISTER(m)                                                       \
-  static void gnnlib_register(torch::stable::detail::StableLibrary& m);          \
-  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, library) { gnnlib_register(library); }  \
-  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, library) { gnnlib_register(library); } \
+#define GNNLIB_REGISTER                                                                \
+  template <bool gpu>                                                                  \
+  static void gnnlib_register(torch::stable::detail::StableLibrary& m);                \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, library) { gnnlib_register<false>(library); } \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, library) { gnnlib_register<true>(library); } \
+  template <bool gpu>                                                                  \
   static void gnnlib_register(torch::stable::detail::StableLibrary& m)
 #else
-#define GNNLIB_REGISTER(m) STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m)
+#define GNNLIB_REGISTER              \
+  static constexpr bool gpu = false; \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m)
 #endif

@@ -1,6 +1,7 @@
-"""The CUDA kernels compiled for the host, behind `torch.ops.gnnlib_emu`: what they compute is tested
+"""The CUDA kernels compiled for the host, as `torch.ops.gnnlib_emu`: what they compute is tested
 on machines without a GPU. What that can and cannot show: docs/gpu.md."""
 
+import fcntl
 import os
 import shlex
 import subprocess
@@ -14,7 +15,8 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(os.environ.get("GNNLIB_EMU_BUILD", ROOT / "build" / "emu"))
-FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wextra -Wno-psabi -fvisibility=hidden -DGNNLIB_EMU -Icsrc".split()
+FLAGS = "-std=c++20 -O1 -g1 -fPIC -Wall -Wextra -Wno-psabi -fvisibility=hidden".split()
+FLAGS += ["-DGNNLIB_EMU", "-Icsrc"]
 VERSION = "-DTORCH_TARGET_VERSION=0x020a000000000000"
 
 
@@ -25,13 +27,18 @@ def sources() -> list[Path]:
 
 
 def build() -> Path:
-    """Compiles what is newer than its object, and links it."""
-    library = FOLDER / "_emu.so"
+    """Compiles the emulation unless it is newer than its sources; one process at a time does."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(FOLDER / "_emu.so")
+
+
+def _build(library: Path) -> Path:
     torch_folder = Path(torch.__file__).parent
     newest = max(path.stat().st_mtime for path in (ROOT / "csrc").rglob("*") if path.is_file())
     if library.exists() and library.stat().st_mtime > newest:
         return library
-    FOLDER.mkdir(parents=True, exist_ok=True)
     extra = shlex.split(os.environ.get("CXXFLAGS", ""))
     compiler = shlex.split(os.environ.get("CXX", "c++"))
 
@@ -39,7 +46,9 @@ def build() -> Path:
         target = FOLDER / f"{source.parent.name}-{source.name}.o"
         language = ["-x", "c++"] if source.suffix == ".cu" else []
         command = [*compiler, *FLAGS, VERSION, "-isystem", str(torch_folder / "include"), *extra]
-        subprocess.run([*command, *language, "-c", str(source), "-o", str(target)], cwd=ROOT, check=True)
+        subprocess.run(
+            [*command, *language, "-c", str(source), "-o", str(target)], cwd=ROOT, check=True
+        )
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -37,7 +37,7 @@ struct BoundAttention {
     args.threshold = uint32_t(dropout * (1 << 24));
     if (args.threshold == 0) return;
     if (!seed) fail(op, ": seed must be given for dropout");
-    device().check_seed(op, *seed, value);
+    check_seed(op, *seed, value);
     device().set_seed(*seed, args.seed, args.device_seed);
     kept.push_back(*seed);
     args.keep_scale = dropout < 1 ? 1 / (1 - dropout) : 0;
@@ -227,11 +227,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> attention_dot_backward(
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("attention_gat", TORCH_BOX(&gnnlib::attention_gat));
-  m.impl("attention_gat_backward", TORCH_BOX(&gnnlib::attention_gat_backward));
-  m.impl("attention_gatv2", TORCH_BOX(&gnnlib::attention_gatv2));
-  m.impl("attention_gatv2_backward", TORCH_BOX(&gnnlib::attention_gatv2_backward));
-  m.impl("attention_dot", TORCH_BOX(&gnnlib::attention_dot));
-  m.impl("attention_dot_backward", TORCH_BOX(&gnnlib::attention_dot_backward));
+GNNLIB_REGISTER {
+  GNNLIB_OP(attention_gat);
+  GNNLIB_OP(attention_gat_backward);
+  GNNLIB_OP(attention_gatv2);
+  GNNLIB_OP(attention_gatv2_backward);
+  GNNLIB_OP(attention_dot);
+  GNNLIB_OP(attention_dot_backward);
 }

@@ -9,7 +9,7 @@ Tensor edge_dropout(const Tensor& x_, const OptionalTensor& eid_, double p, cons
   const OptionalTensor eid = dense(eid_);
   if (!(p >= 0 && p <= 1)) fail(op, ": dropout probability p must lie in [0, 1], got ", p);
   if (x.dim() < 1) fail(op, ": x must have rows, got a scalar");
-  device_of(x).check_seed(op, seed, x);
+  check_seed(op, seed, x);
   if (eid) {
     check_index(op, "eid", *eid);
     check_shape(op, "eid", *eid, {x.size(0)});
@@ -31,4 +31,4 @@ Tensor edge_dropout(const Tensor& x_, const OptionalTensor& eid_, double p, cons
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) { m.impl("edge_dropout", TORCH_BOX(&gnnlib::edge_dropout)); }
+GNNLIB_REGISTER { GNNLIB_OP(edge_dropout); }

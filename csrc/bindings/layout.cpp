@@ -48,8 +48,8 @@ std::tuple<Tensor, Tensor, Tensor> csr_add_loops(const Tensor& ptr, const Tensor
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("coo_to_csr", TORCH_BOX(&gnnlib::coo_to_csr));
-  m.impl("csr_transpose", TORCH_BOX(&gnnlib::csr_transpose));
-  m.impl("csr_add_loops", TORCH_BOX(&gnnlib::csr_add_loops));
+GNNLIB_REGISTER {
+  GNNLIB_OP(coo_to_csr);
+  GNNLIB_OP(csr_transpose);
+  GNNLIB_OP(csr_add_loops);
 }

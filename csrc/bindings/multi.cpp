@@ -82,7 +82,7 @@ Tensor spmm_multi_backward(const Tensor& t_ptr, const Tensor& t_row, const Tenso
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("spmm_multi", TORCH_BOX(&gnnlib::spmm_multi));
-  m.impl("spmm_multi_backward", TORCH_BOX(&gnnlib::spmm_multi_backward));
+GNNLIB_REGISTER {
+  GNNLIB_OP(spmm_multi);
+  GNNLIB_OP(spmm_multi_backward);
 }

@@ -126,8 +126,8 @@ Tensor propagate_horner(const Tensor& ptr, const Tensor& col, const OptionalTens
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("propagate", TORCH_BOX(&gnnlib::propagate));
-  m.impl("propagate_powers", TORCH_BOX(&gnnlib::propagate_powers));
-  m.impl("propagate_horner", TORCH_BOX(&gnnlib::propagate_horner));
+GNNLIB_REGISTER {
+  GNNLIB_OP(propagate);
+  GNNLIB_OP(propagate_powers);
+  GNNLIB_OP(propagate_horner);
 }

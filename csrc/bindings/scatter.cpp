@@ -142,9 +142,9 @@ std::tuple<Tensor, Tensor> scatter_arg(const Tensor& x, const Tensor& index, int
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("gather_rows", TORCH_BOX(&gnnlib::gather_rows));
-  m.impl("scatter", TORCH_BOX(&gnnlib::scatter));
-  m.impl("scatter_arg", TORCH_BOX(&gnnlib::scatter_arg));
-  m.impl("scatter_add_", TORCH_BOX(&gnnlib::scatter_add_));
+GNNLIB_REGISTER {
+  GNNLIB_OP(gather_rows);
+  GNNLIB_OP(scatter);
+  GNNLIB_OP(scatter_arg);
+  GNNLIB_OP(scatter_add_);
 }

@@ -50,4 +50,4 @@ Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) { m.impl("sddmm", TORCH_BOX(&gnnlib::sddmm)); }
+GNNLIB_REGISTER { GNNLIB_OP(sddmm); }

@@ -64,8 +64,8 @@ Tensor segment_softmax_backward(const Tensor& ptr, const OptionalTensor& eid, co
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("segment_expand", TORCH_BOX(&gnnlib::segment_expand));
-  m.impl("segment_softmax", TORCH_BOX(&gnnlib::segment_softmax));
-  m.impl("segment_softmax_backward", TORCH_BOX(&gnnlib::segment_softmax_backward));
+GNNLIB_REGISTER {
+  GNNLIB_OP(segment_expand);
+  GNNLIB_OP(segment_softmax);
+  GNNLIB_OP(segment_softmax_backward);
 }

@@ -185,9 +185,9 @@ Tensor spmm_arg_weight(const Tensor& ptr, const OptionalTensor& col, const Optio
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("spmm", TORCH_BOX(&gnnlib::spmm));
-  m.impl("spmm_arg", TORCH_BOX(&gnnlib::spmm_arg));
-  m.impl("spmm_arg_backward", TORCH_BOX(&gnnlib::spmm_arg_backward));
-  m.impl("spmm_arg_weight", TORCH_BOX(&gnnlib::spmm_arg_weight));
+GNNLIB_REGISTER {
+  GNNLIB_OP(spmm);
+  GNNLIB_OP(spmm_arg);
+  GNNLIB_OP(spmm_arg_backward);
+  GNNLIB_OP(spmm_arg_weight);
 }

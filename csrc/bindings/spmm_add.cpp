@@ -110,9 +110,9 @@ Tensor spmm_add_edge(const Tensor& ptr, const Tensor& col, const OptionalTensor&
 
 }  // namespace gnnlib
 
-GNNLIB_REGISTER(m) {
-  m.impl("spmm_add", TORCH_BOX(&gnnlib::spmm_add));
-  m.impl("spmm_add_arg", TORCH_BOX(&gnnlib::spmm_add_arg));
-  m.impl("spmm_add_gate", TORCH_BOX(&gnnlib::spmm_add_gate));
-  m.impl("spmm_add_edge", TORCH_BOX(&gnnlib::spmm_add_edge));
+GNNLIB_REGISTER {
+  GNNLIB_OP(spmm_add);
+  GNNLIB_OP(spmm_add_arg);
+  GNNLIB_OP(spmm_add_gate);
+  GNNLIB_OP(spmm_add_edge);
 }

@@ -95,12 +95,6 @@ void Cpu::spread(const Tensor&, const void* from, void* to, int64_t rows, int64_
   });
 }
 
-void Cpu::check_seed(const char* op, const Tensor& seed, const Tensor&) const {
-  if (seed.scalar_type() != ScalarType::Long || seed.numel() != 1 || !seed.is_cpu()) {
-    fail(op, ": seed must be one int64 on the CPU");
-  }
-}
-
 void Cpu::set_seed(const Tensor& seed, uint64_t& value, const void*&) const {
   value = uint64_t(*static_cast<const int64_t*>(seed.data_ptr()));
 }

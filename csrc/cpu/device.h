@@ -41,7 +41,6 @@ class Cpu final : public Device {
   void spread(const Tensor& like, const void* from, void* to, int64_t rows, int64_t bytes,
               int64_t stride) const override;
 
-  void check_seed(const char* op, const Tensor& seed, const Tensor& beside) const override;
   void set_seed(const Tensor& seed, uint64_t& value, const void*& address) const override;
   void dropout(const Tensor& x, const DropoutArgs& args) const override;
 

@@ -313,13 +313,6 @@ class Gpu final : public Device {
 
   // dropout
 
-  void check_seed(const char* op, const Tensor& seed, const Tensor& beside) const override {
-    if (seed.scalar_type() != ScalarType::Long || seed.numel() != 1 ||
-        seed.is_cpu() != beside.is_cpu()) {
-      fail(op, ": seed must be one int64 on the device of the values");
-    }
-  }
-
   void set_seed(const Tensor& seed, uint64_t&, const void*& address) const override {
     address = seed.data_ptr();
   }

@@ -20,8 +20,10 @@ struct Top {
   A top, total;
 
   GNNLIB_DEVICE static Top none() { return {-INFINITY, 0}; }
-  // A row of −inf alone has no largest score; exp(−inf − −inf) would be NaN.
-  GNNLIB_DEVICE static A scale(A from, A to) { return from == to ? A(1) : exp_of(from - to); }
+  // Nothing has been seen where the largest is −inf: exp(−inf − −inf) would be NaN.
+  GNNLIB_DEVICE static A scale(A from, A to) {
+    return to == A(-INFINITY) ? A(1) : exp_of(from - to);
+  }
   GNNLIB_DEVICE void add(A score) { merge({score, 1}); }
   GNNLIB_DEVICE void merge(const Top& other) {
     const A high = other.top > top || other.top != other.top ? other.top : top;

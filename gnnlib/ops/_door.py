@@ -1,10 +1,11 @@
 """The door of the operators' structure: no kernel follows an index that nobody has looked at.
 
-A ptr is looked at by the kernels on each call, for that costs less than reading it again. The ids
-of a col or an eid are as many as the edges: looking at them takes a good part of what the operator
-takes. So that is done once a tensor, and remembered for as long as the tensor lives and nobody
-writes into it: torch counts that, but not what is written through numpy or `.data`. Tracing knows
-no values, and neither looks nor remembers.
+On the CPU, a ptr and the index of a scatter are looked at by the kernels on each call, for that
+costs less than reading them again. The ids of a col or an eid are as many as the edges: looking at
+them takes a good part of what the operator takes. So that is done once a tensor, and remembered for
+as long as the tensor lives and nobody writes into it: torch counts that, but not what is written
+through numpy or `.data`. On a GPU all of it is done so, for to look is to wait until the GPU is
+done. Tracing knows no values, and neither looks nor remembers.
 """
 
 import weakref
@@ -44,10 +45,12 @@ def check_range(name: str, ids: Tensor, size: int, rule: str, *, once: bool = Fa
     _look(name, ids, size, rule, once)
 
 
-def check_edges(col: Tensor, x: Tensor, eid: Tensor | None) -> None:
+def check_edges(ptr: Tensor, col: Tensor, x: Tensor, eid: Tensor | None) -> None:
     """The structure of an operator that reads the rows of x by col, and edge rows by eid."""
     if is_compiling():
         return
+    if ptr.is_cuda:
+        check_ptr("ptr", ptr, len(col) if col.dim() else 0)
     # As in check_range, without its call: this is on the way of every layer.
     seen = _seen.get(id(col))
     if (
@@ -69,6 +72,48 @@ def check_edges(col: Tensor, x: Tensor, eid: Tensor | None) -> None:
         or seen[2] != len(col)
     ):
         check_eid(eid, len(col) if col.dim() else 0)
+
+
+def check_segments(ptr: Tensor, eid: Tensor | None, num_edges: int) -> None:
+    """The structure of an operator that reads edge rows alone."""
+    if ptr.is_cuda:
+        check_ptr("ptr", ptr, num_edges)
+    check_eid(eid, num_edges)
+
+
+def check_index(index: Tensor, rows: Tensor | int) -> None:
+    """The index of a gather or scatter, where the kernels do not look themselves."""
+    if index.is_cuda:
+        if isinstance(rows, Tensor):
+            rows = len(rows) if rows.dim() else 0
+        check_range("index", index, rows, "row numbers below num_rows")
+
+
+def check_ptr(name: str, ptr: Tensor, num_edges: int) -> None:
+    """Row pointers rise from 0 to num_edges."""
+    if is_compiling():
+        return
+    seen = _seen.get(id(ptr))
+    if seen is not None and seen[2] == num_edges and _is_same(seen, ptr):
+        return
+    # What is no index at all is left to the operator's own door.
+    if ptr.dtype not in INDEX_DTYPES or ptr.dim() != 1 or len(ptr) == 0 or is_tracing():
+        return
+    steps = ptr.diff()
+    least = steps.amin() if len(steps) else ptr[0]
+    first, last, least = torch.stack([ptr[0], ptr[-1], least]).tolist()
+    if first != 0 or last != num_edges:
+        raise ValueError(
+            f"{name} must run from 0 to the number of edges {num_edges}, got {first} to {last}"
+        )
+    if least < 0:
+        i = int((steps < 0).nonzero()[0])
+        low, high = ptr[i : i + 2].tolist()
+        raise ValueError(
+            f"{name} must never decrease: {name}[{i}] is {low}, {name}[{i + 1}] is {high}"
+        )
+    if type(ptr) is Tensor and not ptr.is_inference():
+        _remember(ptr, num_edges, False)
 
 
 def check_eid(eid: Tensor | None, num_edges: int) -> None:

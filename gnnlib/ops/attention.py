@@ -92,7 +92,7 @@ def attention_gat(
     scores = (score_src, score_dst, score_edge)
     if all(score is None for score in scores):
         raise TypeError("one of score_src, score_dst, score_edge must be given, all are None")
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     (x,) = autocast(x)
     scores = tuple(_widened(score, x) for score in scores)
     seed = _checked("negative_slope", negative_slope, dropout, seed, x)
@@ -152,7 +152,7 @@ def attention_gatv2(
         <BLANKLINE>
                 [[2., 3.]]])
     """
-    check_edges(col, x_src, eid)
+    check_edges(ptr, col, x_src, eid)
     x_src, x_dst = autocast(x_src, x_dst)
     att = _widened(att, x_src)
     seed = _checked("negative_slope", negative_slope, dropout, seed, x_src)
@@ -214,7 +214,7 @@ def attention_dot(
         <BLANKLINE>
                 [[2., 3.]]])
     """
-    check_edges(col, value, eid)
+    check_edges(ptr, col, value, eid)
     query, key, value = autocast(query, key, value)
     score_edge = _widened(score_edge, value)
     scale = float(max(query.shape[-1], 1) ** -0.5) if scale is None else scale

@@ -6,6 +6,7 @@ from torch import Tensor
 from .._errors import unknown_choice
 from ._apply import form
 from ._common import REDUCES, fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
+from ._door import check_index
 from ._dtypes import accumulate_dtype
 from ._fake import fake_rule
 from .layout import coo_to_csr
@@ -31,6 +32,7 @@ def gather_rows(x: Tensor, index: Tensor) -> Tensor:
         >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten()
         tensor([2., 2., 1.])
     """
+    check_index(index, x)
     if needs_grad(x):
         return form(_Gather).apply(x, index)
     return _gather_rows(x, index)
@@ -58,6 +60,7 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
+    check_index(index, num_rows)
     if not needs_grad(x):
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
@@ -76,6 +79,7 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
         >>> out
         tensor([0., 3.])
     """
+    check_index(index, out)
     _scatter_add_(out, x, index)
 
 

@@ -468,6 +468,6 @@ def test_bad_arguments_are_named():
         raw, *csr[:3], x, src.float(), None, None, 0.2, 0.0, None,
     )  # fmt: skip
     refused(
-        r"attention_gat: seed must be one int64 on the CPU",
+        r"attention_gat: seed must be one int64 on the device of the values",
         raw, *csr[:3], x, src, None, None, 0.2, 0.5, None,
     )  # fmt: skip
