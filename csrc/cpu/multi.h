@@ -37,11 +37,6 @@ struct Multi {
     if (slot >= 0) store_vec<S, N>(out + (i * args.slots + slot) * args.dim + at, value);
   }
 
-  template <int N>
-  GNNLIB_INLINE static void put_arg(void* arg, int64_t at, const Vec<I, N>& won) {
-    if (arg) __builtin_memcpy(static_cast<I*>(arg) + at, &won, sizeof(won));
-  }
-
   // False if a value may have been a NaN, of which only Exact takes care.
   template <bool Exact, int N, int V>
   bool rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
@@ -50,22 +45,32 @@ struct Multi {
     Vector seen = {};
     for (int64_t i = first; i < end; ++i) {
       Vector sum[V] = {}, top[V], bottom[V];
-      Vec<I, N> top_at[V], bottom_at[V];
-      const I begin = ptr[i], stop = ptr[i + 1];
+      Vec<Place<A>, N> top_at[V], bottom_at[V];
+      const int64_t begin = ptr[i], stop = ptr[i + 1];
       for (int v = 0; v < V; ++v) {
-        begin_best<N, A, I>(false, begin, stop, top[v], top_at[v]);
-        begin_best<N, A, I>(true, begin, stop, bottom[v], bottom_at[v]);
+        begin_best<N, A>(false, begin < stop, top[v], top_at[v]);
+        begin_best<N, A>(true, begin < stop, bottom[v], bottom_at[v]);
       }
-      for (int64_t k = begin; k < stop; ++k) {
-        if (k + kAhead < limit) prefetch<V * N* int(sizeof(S))>(source(k + kAhead) + start);
-        for (int v = 0; v < V; ++v) {
-          const int64_t at = v == V - 1 ? last : start + v * N;
-          const Vector value = load_vec<S, N>(source(k) + at);
-          sum[v] += value;
-          if (args.max_slot >= 0) take<Exact, N, A, I>(false, value, I(k), top[v], top_at[v]);
-          if (args.min_slot >= 0) take<Exact, N, A, I>(true, value, I(k), bottom[v], bottom_at[v]);
+      for_runs(begin, stop, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        for (int64_t k = from; k < to; ++k) {
+          if (k + kAhead < limit) prefetch<V * N* int(sizeof(S))>(source(k + kAhead) + start);
+          const Place<A> place = Place<A>(k - from);
+          for (int v = 0; v < V; ++v) {
+            const int64_t at = v == V - 1 ? last : start + v * N;
+            const Vector value = load_vec<S, N>(source(k) + at);
+            sum[v] += value;
+            if (args.max_slot >= 0) take<Exact, N, A>(false, value, place, top[v], top_at[v]);
+            if (args.min_slot >= 0) take<Exact, N, A>(true, value, place, bottom[v], bottom_at[v]);
+          }
         }
-      }
+        for (int v = 0; v < V; ++v) {
+          const int64_t at = i * args.dim + (v == V - 1 ? last : start + v * N);
+          I* max = static_cast<I*>(args.arg_max);
+          I* min = static_cast<I*>(args.arg_min);
+          if (max) put_won<N, A, I>(max + at, begin, from, top_at[v]);
+          if (min) put_won<N, A, I>(min + at, begin, from, bottom_at[v]);
+        }
+      });
       for (int v = 0; v < V; ++v) seen += sum[v];
       const A share = stop > begin ? A(1) / A(stop - begin) : A(0);
       Vector mean[V], square[V] = {};
@@ -85,8 +90,6 @@ struct Multi {
         put<N>(args.mean_slot, i, at, mean[v]);
         put<N>(args.max_slot, i, at, top[v]);
         put<N>(args.min_slot, i, at, bottom[v]);
-        put_arg<N>(args.arg_max, i * args.dim + at, top_at[v]);
-        put_arg<N>(args.arg_min, i * args.dim + at, bottom_at[v]);
         if (args.std_slot < 0) continue;
         store_vec<A, N>(static_cast<A*>(args.mean) + i * args.dim + at, mean[v]);
         Vector deviation = square[v] * share;

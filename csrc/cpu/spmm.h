@@ -182,32 +182,35 @@ struct Spmm {
   template <Factor F, bool Min, bool Exact, int N, int V>
   bool select_rows(int64_t first, int64_t end, int64_t start, int64_t last) const {
     using Vector = Vec<A, N>;
-    using Ids = Vec<I, N>;
     const int64_t limit = ptr[end], ahead = args.cached ? 0 : limit;
     Factors<S, I> factors(args, ptr[first]);
     const Lanes<F, N, V> lanes(table, start, last);
     Vector seen[V] = {};
     for (int64_t i = first; i < end; ++i) {
       Vector best[V];
-      Ids won[V];
-      const I begin = ptr[i], stop = ptr[i + 1];
-      for (int v = 0; v < V; ++v) begin_best<N, A, I>(Min, begin, stop, best[v], won[v]);
-      for_edges<F>(factors, begin, stop, limit,
-                   [&](int64_t k, int64_t j, const A* factor) __attribute__((always_inline)) {
-                     prefetch_ahead<N, V>(k, ahead, start);
-                     for (int v = 0; v < V; ++v) {
-                       const int64_t at = v == V - 1 ? last : start + v * N;
-                       Vector value = message<F, N>(k, j, factor, lanes, v, at);
-                       if constexpr (!__is_same(S, A) && F != Factor::none)
-                         value = rounded<S, N>(value);
-                       take<Exact, N, A, I>(Min, value, I(k), best[v], won[v]);
-                       if constexpr (!Exact) seen[v] += value;
-                     }
-                   });
+      Vec<Place<A>, N> won[V];
+      const int64_t begin = ptr[i], stop = ptr[i + 1];
+      for (int v = 0; v < V; ++v) begin_best<N, A>(Min, begin < stop, best[v], won[v]);
+      for_runs(begin, stop, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        for_edges<F>(factors, from, to, limit,
+                     [&](int64_t k, int64_t j, const A* factor) __attribute__((always_inline)) {
+                       prefetch_ahead<N, V>(k, ahead, start);
+                       for (int v = 0; v < V; ++v) {
+                         const int64_t at = v == V - 1 ? last : start + v * N;
+                         Vector value = message<F, N>(k, j, factor, lanes, v, at);
+                         if constexpr (!__is_same(S, A) && F != Factor::none)
+                           value = rounded<S, N>(value);
+                         take<Exact, N, A>(Min, value, Place<A>(k - from), best[v], won[v]);
+                         if constexpr (!Exact) seen[v] += value;
+                       }
+                     });
+        for (int v = 0; arg && v < V; ++v) {
+          const int64_t at = v == V - 1 ? last : start + v * N;
+          put_won<N, A, I>(arg + i * stride + at, begin, from, won[v]);
+        }
+      });
       for (int v = 0; v < V; ++v) {
-        const int64_t at = v == V - 1 ? last : start + v * N;
-        store_vec<S, N>(out + i * args.out_stride + at, best[v]);
-        if (arg) __builtin_memcpy(arg + i * stride + at, &won[v], sizeof(won[v]));
+        store_vec<S, N>(out + i * args.out_stride + (v == V - 1 ? last : start + v * N), best[v]);
       }
     }
     for (int v = 1; v < V; ++v) seen[0] += seen[v];

@@ -101,30 +101,33 @@ struct SpmmAdd {
   template <int N, int V>
   void select_rows(int64_t first, int64_t end, int64_t start, int64_t last, bool min) const {
     using Vector = Vec<A, N>;
-    using Ids = Vec<I, N>;
     const int64_t limit = ptr[end];
     for (int64_t i = first; i < end; ++i) {
       Vector best[V];
-      Ids won[V];
-      const I begin = ptr[i], stop = ptr[i + 1];
-      for (int v = 0; v < V; ++v) begin_best<N, A, I>(min, begin, stop, best[v], won[v]);
-      for (int64_t k = begin; k < stop; ++k) {
-        const S* row = x + col[k] * dim;
-        if (k + kAhead < limit) {
-          prefetch<V * N* int(sizeof(S))>(x + col[k + kAhead] * dim + start);
-          prefetch_edge<V * N* int(sizeof(S))>(k + kAhead, start);
+      Vec<Place<A>, N> won[V];
+      const int64_t begin = ptr[i], stop = ptr[i + 1];
+      for (int v = 0; v < V; ++v) begin_best<N, A>(min, begin < stop, best[v], won[v]);
+      for_runs(begin, stop, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        for (int64_t k = from; k < to; ++k) {
+          const S* row = x + col[k] * dim;
+          if (k + kAhead < limit) {
+            prefetch<V * N* int(sizeof(S))>(x + col[k + kAhead] * dim + start);
+            prefetch_edge<V * N* int(sizeof(S))>(k + kAhead, start);
+          }
+          const int64_t e = id(k);
+          for (int v = 0; v < V; ++v) {
+            Vector value = argument<N>(row, Vector{}, e, v == V - 1 ? last : start + v * N);
+            if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
+            take<true, N, A>(min, value, Place<A>(k - from), best[v], won[v]);
+          }
         }
-        const int64_t e = id(k);
         for (int v = 0; v < V; ++v) {
-          Vector value = argument<N>(row, Vector{}, e, v == V - 1 ? last : start + v * N);
-          if constexpr (!__is_same(S, A)) value = rounded<S, N>(value);
-          take<true, N, A, I>(min, value, I(k), best[v], won[v]);
+          const int64_t at = i * dim + (v == V - 1 ? last : start + v * N);
+          put_won<N, A, I>(arg + at, begin, from, won[v]);
         }
-      }
+      });
       for (int v = 0; v < V; ++v) {
-        const int64_t at = i * dim + (v == V - 1 ? last : start + v * N);
-        store_vec<S, N>(out + at, best[v]);
-        __builtin_memcpy(arg + at, &won[v], sizeof(won[v]));
+        store_vec<S, N>(out + i * dim + (v == V - 1 ? last : start + v * N), best[v]);
       }
     }
   }

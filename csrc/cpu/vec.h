@@ -205,10 +205,12 @@ GNNLIB_INLINE void dispatch(Dtype dtype, bool wide, F&& f) {
 }
 
 // Vectors in a tile of values stored as S, indexed by I: as many as the registers hold where speed
-// is asked for, elsewhere two, which is half of the code.
+// is asked for, that is with the indices of an Adjacency; four for float rows with the indices that
+// torch makes; elsewhere two, which is half of the code.
 template <typename S, typename I = int32_t>
-constexpr int kTile =
-    sizeof(I) == 4 && (__is_same(S, float) || __is_same(S, bf16)) ? GNNLIB_TILE : 2;
+constexpr int kTile = sizeof(I) == 4 && (__is_same(S, float) || __is_same(S, bf16)) ? GNNLIB_TILE
+                      : __is_same(S, float)                                         ? 4
+                                                                                    : 2;
 
 // Covers `dim` features with vectors: calls f<N, V>(start, last) for tiles of V ≤ Most vectors of N
 // lanes from `start`, of which the last one begins at `last` (it overlaps its neighbour where dim
