@@ -210,7 +210,10 @@ def compile_one(job: Job, torch: Torch) -> None:
     target.with_suffix(".stamp").write_text(stamp)
 
 
-def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> list[Job]:
+def cpu_jobs(
+    compiler: list[str], includes: list[str], sources: list[str], defines: list[str]
+) -> list[Job]:
+    """`defines` are for all but the clones, which know no other device."""
     machine = subprocess.run(
         [*compiler, "-dumpmachine"], capture_output=True, text=True, check=True
     ).stdout
@@ -222,7 +225,7 @@ def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> li
     for source in sources:
         target = OBJECTS / Path(source).relative_to("csrc").with_suffix(".o")
         if not source.startswith(CLONES):
-            jobs.append(Job(source, target, [*compiler, *flags, "-c", source]))
+            jobs.append(Job(source, target, [*compiler, *flags, *defines, "-c", source]))
             continue
         for clone, extra in clones.items():
             command = [*compiler, *flags, f"-DGNNLIB_CLONE={clone}", *extra, "-c", source]
@@ -252,7 +255,7 @@ class BuildKernels(build_ext):
         includes = ["-Icsrc", *(part for folder in headers for part in ("-isystem", folder))]
         defines = ["-DGNNLIB_WITH_CUDA=1"] if nvcc else []
         sources = [*ext.sources, *(["csrc/cuda/gpu.cpp"] if nvcc else [])]
-        jobs = cpu_jobs(compiler, [*defines, *includes], sources)
+        jobs = cpu_jobs(compiler, includes, sources, defines)
         libraries = [f"-L{torch.folder / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         if nvcc:
             jobs += cuda_jobs(nvcc, includes)

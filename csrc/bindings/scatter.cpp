@@ -59,7 +59,7 @@ Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
 // The edges of each row, in the order of x.
 static Sorted rows_of(const char* op, const Tensor& x, const Tensor& index, int64_t num_rows) {
   check_pair(op, x, index);
-  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows, false);
+  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows, index.is_cpu());
 }
 
 // Rows of at most so many values are added one by one: to sort the index, or to divide the rows
@@ -70,6 +70,7 @@ static void add_rows(const char* op, const Tensor& out, const Tensor& x_, const 
   check_pair(op, x_, index_);
   const Tensor x = dense(x_), index = dense(index_);
   if (!out.is_contiguous()) fail(op, ": out must be contiguous");
+  const Tensor to = dense(out);  // a copy where a GPU could not read it 16 bytes at a time
   check_floating(op, "x", x);
   if (out.scalar_type() != accumulate_type(x.scalar_type())) {
     fail(op, ": out must be float64 for float64 x and float32 for all others, got ",
@@ -80,12 +81,15 @@ static void add_rows(const char* op, const Tensor& out, const Tensor& x_, const 
   ScatterAddArgs args{};
   args.index = index.data_ptr();
   args.x = x.data_ptr();
-  args.out = out.data_ptr();
+  args.out = to.data_ptr();
   args.num_edges = index.numel();
   args.dim = flat_rows(x).dim;
   args.dtype = dtype_of(op, "x", x);
   args.wide = index.scalar_type() == ScalarType::Long;
-  device_of(x).scatter_add(out, index, args);
+  device_of(x).scatter_add(to, index, args);
+  if (to.data_ptr() == out.data_ptr()) return;
+  Tensor given = out;
+  torch::stable::copy_(given, to);
 }
 
 void scatter_add_(Tensor out, const Tensor& x, const Tensor& index) {

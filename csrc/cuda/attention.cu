@@ -68,13 +68,14 @@ struct Online {
   }
 };
 
-template <typename S, typename I, int N, int Lanes>
+template <typename S, typename I, int N>
 struct AttentionRows {
   using A = Accumulate<S>;
 
   AttentionArgs args;
   RawScore<A, I> score;
   DropFactor<I> drop;
+  Groups groups;
   int64_t num_rows, num_edges;
   A* partial;  // of each slot: the sums [H, D], the tops [H], the totals [H]
   int phase;
@@ -113,7 +114,7 @@ struct AttentionRows {
       const A* from = slot_of(slot);
       const A top = from[stride + h];
       state.raise(top);
-      const A shrink = exp_of((top == A(-INFINITY) ? A(0) : top) - state.from());
+      const A shrink = top == A(-INFINITY) ? A(1) : exp_of(top - state.from());
       state.total += from[stride + args.heads + h] * shrink;
       for (int n = 0; n < N; ++n) state.sum.value[n] += from[at + n] * shrink;
     });
@@ -121,7 +122,7 @@ struct AttentionRows {
 
   GNNLIB_DEVICE void operator()() const {
     const I* ptr = static_cast<const I*>(args.csr.ptr);
-    const int64_t group = block() * (threads() / Lanes) + thread() / Lanes;
+    const int64_t group = groups.index();
     Piece piece;
     if (phase == 0) {
       if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
@@ -133,7 +134,7 @@ struct AttentionRows {
     }
     const int64_t stride = args.heads * args.dim;
     const bool in_slots = phase == 1 && partial && piece.end - piece.begin > kLong;
-    for (int64_t at = thread() % Lanes * N; at < stride; at += Lanes * N) {
+    for (int64_t at = groups.lane() * N; at < stride; at += groups.lanes() * N) {
       const int64_t h = at / args.dim;
       const bool speaks = at % args.dim == 0;  // for its head
       Online<S, N> state;
@@ -161,6 +162,33 @@ struct AttentionRows {
             empty ? A(-INFINITY) : state.top + log_of(state.total);
       }
     }
+  }
+};
+
+// lse alone, for rows without features: a thread for each row and head.
+template <typename S, typename I>
+struct LogSumExp {
+  using A = Accumulate<S>;
+
+  AttentionArgs args;
+  RawScore<A, I> score;
+  int64_t num_rows;
+
+  GNNLIB_DEVICE void operator()() const {
+    const I* ptr = static_cast<const I*>(args.csr.ptr);
+    const int64_t n = block() * threads() + thread();
+    if (n >= num_rows * args.heads) return;
+    const int64_t i = n / args.heads, h = n % args.heads;
+    Online<S, 1> state;
+    state.sum.fill(0);
+    for (int64_t k = ptr[i]; k < ptr[i + 1]; ++k) {
+      A s = score(i, k, h);
+      if (args.score == Score::gat) s = leaky(s, A(args.slope));
+      state.raise(s);
+      state.add(s, 0, state.sum);
+    }
+    static_cast<A*>(args.lse)[n] =
+        ptr[i] == ptr[i + 1] ? A(-INFINITY) : state.top + log_of(state.total);
   }
 };
 
@@ -194,26 +222,24 @@ void attention(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, c
                void* partial, const Where& where) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     using A = Accumulate<S>;
+    const RawScore<A, I> score(args, scores);
+    if (args.dim == 0) {
+      launch_threads<kReduceThreads>(where, "attention", num_rows * args.heads,
+                                     LogSumExp<S, I>{args, score, num_rows});
+      return;
+    }
     // Packs lie within a head.
-    const Shape shape{shape_of(args.dim, sizeof(S)).pack, 0};
-    with_shape<int(16 / sizeof(S))>(
-        lanes_for(shape, args.heads * args.dim), [&]<int N, int Lanes>() {
-          AttentionRows<S, I, N, Lanes> kernel{args,
-                                               RawScore<A, I>(args, scores),
-                                               DropFactor<I>(args),
-                                               num_rows,
-                                               num_edges,
-                                               static_cast<A*>(partial),
-                                               0};
-          if (partial) {
-            const int64_t slots = 2 * num_chunks(num_edges);
-            launch<kReduceThreads>(where, "attention", blocks_for(slots, Lanes, kReduceThreads), 0,
-                                   kernel);
-          }
-          kernel.phase = 1;
-          launch<kReduceThreads>(where, "attention", blocks_for(num_rows, Lanes, kReduceThreads), 0,
-                                 kernel);
-        });
+    const Shape shape = shape_of(pack_of(args.dim, sizeof(S)), args.heads * args.dim);
+    with_pack<S>(shape.pack, [&]<int N>() {
+      AttentionRows<S, I, N> kernel{args,     score,     DropFactor<I>(args),      shape.groups,
+                                    num_rows, num_edges, static_cast<A*>(partial), 0};
+      if (partial) {
+        launch_groups<kReduceThreads>(where, "attention", 2 * num_chunks(num_edges), shape.groups,
+                                      kernel);
+      }
+      kernel.phase = 1;
+      launch_groups<kReduceThreads>(where, "attention", num_rows, shape.groups, kernel);
+    });
   });
 }
 

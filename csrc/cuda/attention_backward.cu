@@ -137,7 +137,7 @@ void attention_edges(const AttentionArgs& args, int64_t num_rows, int64_t num_ed
     const EdgeGradient<S, I> kernel{
         args,         RawScore<A, I>(args, edges.scores), DropFactor<I>(args), num_rows, num_edges,
         put_delta.to, static_cast<A*>(edges.score),       put_product.to};
-    launch<kThreads>(where, name, blocks_for(num_edges * heads, 1, kThreads), 0, kernel);
+    launch_threads<kThreads>(where, name, num_edges * heads, kernel);
   });
 }
 

@@ -33,8 +33,8 @@ struct Dropout {
 
 void dropout(const DropoutArgs& args, int64_t num_edges, const Where& where) {
   dispatch(args.dtype, args.wide, [&]<typename S, typename I>() {
-    launch<kThreads>(where, "dropout", blocks_for(num_edges * args.heads, 1, kThreads), 0,
-                     Dropout<S, I>{args, num_edges});
+    launch_threads<kThreads>(where, "dropout", num_edges * args.heads,
+                             Dropout<S, I>{args, num_edges});
   });
 }
 

@@ -201,13 +201,15 @@ class Gpu final : public Device {
     const ScalarType type = args.csr.wide ? ScalarType::Long : ScalarType::Int;
     Tensor row = torch::stable::new_zeros(out, {num_edges}, type);
     winner_rows(args, row.data_ptr(), scope.where);
-    Tensor source = torch::stable::new_empty(out, {num_edges}, type);
-    if (args.csr.col) {
-      const int64_t bytes = num_edges * int64_t(source.element_size());
-      cuda::spread(args.csr.col, source.data_ptr(), 1, bytes, bytes, scope.where);
-    } else {
-      fill_count(source.data_ptr(), num_edges, args.csr.wide, scope.where);
+    if (!args.csr.col) {  // position k reads row k: there is nothing to sort
+      const Tensor count = torch::stable::new_empty(out, {out.size(0) + 1}, type);
+      fill_count(count.data_ptr(), out.size(0) + 1, args.csr.wide, scope.where);
+      back_along(args, count, row, count, out, room, scope.where);
+      return;
     }
+    const Tensor source = torch::stable::new_empty(out, {num_edges}, type);
+    const int64_t bytes = num_edges * int64_t(source.element_size());
+    cuda::spread(args.csr.col, source.data_ptr(), 1, bytes, bytes, scope.where);
     const Sorted sorted = sort("spmm_arg_backward", "col", source, &row, out.size(0), false);
     back_along(args, sorted.ptr, sorted.value, sorted.position, out, room, scope.where);
   }

@@ -20,30 +20,31 @@ struct Ends {
 
 // Product: `operator()(ends, f)` gives the sum of a pack of features at f = head · dim + d.
 // Put: `operator()(k, h, sum)` keeps what was found.
-template <typename A, typename I, int N, int Lanes, typename Product, typename Put>
+template <typename A, typename I, int N, typename Product, typename Put>
 struct HeadSums {
   Product product;
   Put put;
   const I* ptr;  // null: position k is row k
   const I* col;  // null: position k reads row k
+  Groups groups;
   int64_t num_rows, num_edges, heads, dim;
 
   GNNLIB_DEVICE void operator()() const {
-    const int64_t first = (block() * (threads() / Lanes) + thread() / Lanes) * kStrip;
-    const int in_group = thread() % Lanes;
+    const int64_t first = groups.index() * kStrip;
     // Every lane takes part in every sum, those beyond the last edge with nothing to add.
     int64_t row = ptr && first < num_edges ? row_of(ptr, num_rows, first) : first;
     for (int64_t k = first; k < first + kStrip; ++k) {
       const bool there = k < num_edges;
-      while (ptr && there && ptr[row + 1] <= k) ++row;
+      // The next row that has edges: seldom far, but nodes without any may be many.
+      if (ptr && there && ptr[row + 1] <= k && ptr[++row + 1] <= k) row = row_of(ptr, num_rows, k);
       const Ends ends{ptr ? row : k, there && col ? int64_t(col[k]) : k, k};
       for (int64_t h = 0; h < heads; ++h) {
         A sum = 0;
-        for (int64_t d = in_group * N; there && d < dim; d += Lanes * N) {
+        for (int64_t d = groups.lane() * N; there && d < dim; d += groups.lanes() * N) {
           sum += product(ends, h * dim + d);
         }
-        sum = group_sum<Lanes>(sum);
-        if (there && in_group == 0) put(k, h, sum);
+        sum = groups.sum(sum);
+        if (there && groups.lane() == 0) put(k, h, sum);
       }
     }
   }
@@ -85,13 +86,20 @@ void head_sums(const char* name, const void* ptr, const void* col, int64_t num_r
                int64_t num_edges, int64_t heads, int64_t dim, const Where& where, const Put& put,
                const Make& make) {
   if (num_edges == 0 || heads == 0) return;
-  with_shape<int(16 / sizeof(S))>(shape_of(dim, sizeof(S)), [&]<int N, int Lanes>() {
+  const Shape shape = shape_of(pack_of(dim, sizeof(S)), dim);
+  with_pack<S>(shape.pack, [&]<int N>() {
     auto product = make.template operator()<N>();
-    const HeadSums<Accumulate<S>, I, N, Lanes, decltype(product), Put> kernel{
-        product, put, static_cast<const I*>(ptr), static_cast<const I*>(col), num_rows, num_edges,
-        heads,   dim};
-    const int64_t strips = (num_edges + kStrip - 1) / kStrip;
-    launch<kSumThreads>(where, name, blocks_for(strips, Lanes, kSumThreads), 0, kernel);
+    const HeadSums<Accumulate<S>, I, N, decltype(product), Put> kernel{product,
+                                                                       put,
+                                                                       static_cast<const I*>(ptr),
+                                                                       static_cast<const I*>(col),
+                                                                       shape.groups,
+                                                                       num_rows,
+                                                                       num_edges,
+                                                                       heads,
+                                                                       dim};
+    launch_groups<kSumThreads>(where, name, (num_edges + kStrip - 1) / kStrip, shape.groups,
+                               kernel);
   });
 }
 

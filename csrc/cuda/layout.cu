@@ -19,11 +19,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-template <typename F>
-void with_index(bool wide, const F& f) {
-  wide ? f.template operator()<int64_t>() : f.template operator()<int32_t>();
-}
-
 template <typename I>
 struct Count {
   I* to;
@@ -35,7 +30,7 @@ struct Count {
   }
 };
 
-// Between edge k − 1 and edge k lie the ends of the rows from the one's to the other's.
+// ptr[i]: how many edges belong to rows before i, found among the sorted rows of the edges.
 template <typename I>
 struct Pointers {
   const I* row;
@@ -43,14 +38,14 @@ struct Pointers {
   int64_t num_edges, num_rows;
 
   GNNLIB_DEVICE void operator()() const {
-    const int64_t k = block() * threads() + thread();
-    if (k > num_edges) return;
-    const int64_t before = k > 0 ? inside(row[k - 1]) : -1;
-    const int64_t here = k < num_edges ? inside(row[k]) : num_rows;
-    for (int64_t i = before + 1; i <= here; ++i) ptr[i] = I(k);
-  }
-  GNNLIB_DEVICE int64_t inside(int64_t i) const {
-    return i < 0 ? 0 : i < num_rows ? i : num_rows - 1;
+    const int64_t i = block() * threads() + thread();
+    if (i > num_rows) return;
+    int64_t low = 0, high = num_edges;  // where the first edge of row i, or of one behind it, lies
+    while (low < high && i < num_rows) {
+      const int64_t middle = (low + high) / 2;
+      row[middle] < i ? low = middle + 1 : high = middle;
+    }
+    ptr[i] = I(i == num_rows ? num_edges : i == 0 ? 0 : low);
   }
 };
 
@@ -221,21 +216,22 @@ void sort_by_key(void* scratch, size_t bytes, const void* key, void* sorted_key,
 
 void fill_count(void* to, int64_t num_edges, bool wide, const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(where, "coo_to_csr", blocks_for(num_edges, 1, kThreads), 0,
-                     Count<I>{static_cast<I*>(to), num_edges});
+    launch_threads<kThreads>(where, "coo_to_csr", num_edges,
+                             Count<I>{static_cast<I*>(to), num_edges});
   });
 }
 
 void fill_ends(void* to, int64_t size, bool wide, const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kWarp>(where, "attention_backward", 1, 0, Ends<I>{static_cast<I*>(to), size});
+    launch_threads<kWarp>(where, "attention_backward", kWarp, Ends<I>{static_cast<I*>(to), size});
   });
 }
 
 void rename(void* entries, const void* order, int64_t size, bool wide, const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(where, "scatter_arg", blocks_for(size, 1, kThreads), 0,
-                     Rename<I>{static_cast<I*>(entries), static_cast<const I*>(order), size});
+    launch_threads<kThreads>(
+        where, "scatter_arg", size,
+        Rename<I>{static_cast<I*>(entries), static_cast<const I*>(order), size});
   });
 }
 
@@ -244,17 +240,17 @@ void spread(const void* from, void* to, int64_t rows, int64_t bytes, int64_t str
   if (bytes == 0) return;
   with_unit(bytes, [&]<typename Unit>() {
     const int64_t size = sizeof(Unit), units = bytes / size;
-    launch<kThreads>(where, "propagate_powers", blocks_for(rows * units, 1, kThreads), 0,
-                     Spread<Unit>{static_cast<const Unit*>(from), static_cast<Unit*>(to), rows,
-                                  units, stride / size});
+    launch_threads<kThreads>(where, "propagate_powers", rows * units,
+                             Spread<Unit>{static_cast<const Unit*>(from), static_cast<Unit*>(to),
+                                          rows, units, stride / size});
   });
 }
 
 void pointers_of(const void* sorted_row, void* ptr, int64_t num_edges, int64_t num_rows, bool wide,
                  const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(
-        where, "coo_to_csr", blocks_for(num_edges + 1, 1, kThreads), 0,
+    launch_threads<kThreads>(
+        where, "coo_to_csr", num_rows + 1,
         Pointers<I>{static_cast<const I*>(sorted_row), static_cast<I*>(ptr), num_edges, num_rows});
   });
 }
@@ -262,8 +258,8 @@ void pointers_of(const void* sorted_row, void* ptr, int64_t num_edges, int64_t n
 void rows_of(const void* ptr, void* row, int64_t num_rows, int64_t num_edges, bool wide,
              const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(
-        where, "csr_transpose", blocks_for(num_edges, 1, kThreads), 0,
+    launch_threads<kThreads>(
+        where, "csr_transpose", num_edges,
         Rows<I>{static_cast<const I*>(ptr), static_cast<I*>(row), num_rows, num_edges});
   });
 }
@@ -271,8 +267,8 @@ void rows_of(const void* ptr, void* row, int64_t num_rows, int64_t num_edges, bo
 void check_range(const void* index, int64_t num_edges, int64_t size, bool wide, void* bad,
                  const Where& where) {
   with_index(wide, [&]<typename I>() {
-    launch<kThreads>(
-        where, "coo_to_csr", blocks_for(num_edges, 1, kThreads), 0,
+    launch_threads<kThreads>(
+        where, "coo_to_csr", num_edges,
         InRange<I>{static_cast<const I*>(index), static_cast<int64_t*>(bad), num_edges, size});
   });
 }
@@ -298,10 +294,8 @@ void count_loops(const Csr& csr, void* scratch, size_t bytes, void* missing, voi
   with_index(csr.wide, [&]<typename I>() {
     I* from = static_cast<I*>(missing);
     I* to = static_cast<I*>(added);
-    launch<kThreads>(where, op, blocks_for(num_rows + 1, 1, kThreads), 0,
-                     Fill<I>{from, num_rows + 1, I(1)});
-    launch<kThreads>(where, op, blocks_for(num_edges, 1, kThreads), 0,
-                     FindLoops<I>{csr, from, num_rows, num_edges});
+    launch_threads<kThreads>(where, op, num_rows + 1, Fill<I>{from, num_rows + 1, I(1)});
+    launch_threads<kThreads>(where, op, num_edges, FindLoops<I>{csr, from, num_rows, num_edges});
 #ifdef GNNLIB_EMU
     (void)scratch, (void)bytes;
     std::exclusive_scan(from, from + num_rows + 1, to, I(0));
@@ -322,8 +316,7 @@ void add_loops(const Csr& csr, const void* added, void* new_ptr, void* new_col, 
                              static_cast<I*>(new_eid),
                              num_rows,
                              num_edges};
-    launch<kThreads>(where, "csr_add_loops", blocks_for(num_edges + num_rows + 1, 1, kThreads), 0,
-                     kernel);
+    launch_threads<kThreads>(where, "csr_add_loops", num_edges + num_rows + 1, kernel);
   });
 }
 

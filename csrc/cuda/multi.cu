@@ -11,11 +11,12 @@ namespace {
 
 enum class Phase { pieces, rows, square_pieces, squares };
 
-template <typename S, typename I, int N, int Lanes>
+template <typename S, typename I, int N>
 struct MultiRows {
   using A = Accumulate<S>;
 
   MultiArgs args;
+  Groups groups;
   int64_t num_rows, num_edges;
   A *sum, *top, *bottom;  // the slots
   I *top_at, *bottom_at;
@@ -104,7 +105,7 @@ struct MultiRows {
 
   GNNLIB_DEVICE void operator()() const {
     const I* ptr = static_cast<const I*>(args.csr.ptr);
-    const int64_t group = block() * (threads() / Lanes) + thread() / Lanes;
+    const int64_t group = groups.index();
     const bool pieces = phase == Phase::pieces || phase == Phase::square_pieces;
     Piece piece;
     if (pieces) {
@@ -117,7 +118,7 @@ struct MultiRows {
     }
     const bool in_slots = !pieces && sum && piece.end - piece.begin > kLong;
     if (phase == Phase::squares && !in_slots) return;  // done with its sums
-    for (int64_t at = thread() % Lanes * N; at < args.dim; at += Lanes * N) {
+    for (int64_t at = groups.lane() * N; at < args.dim; at += groups.lanes() * N) {
       A* means = static_cast<A*>(args.mean) + piece.row * args.dim + at;
       Values<S, N> total, mean;
       if (phase == Phase::square_pieces || phase == Phase::squares) {
@@ -186,20 +187,21 @@ void multi(const MultiArgs& args, int64_t num_rows, int64_t num_edges,
   if (args.dim == 0) return;
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     using A = Accumulate<S>;
-    with_shape<int(16 / sizeof(S))>(shape_of(args.dim, sizeof(S)), [&]<int N, int Lanes>() {
-      MultiRows<S, I, N, Lanes> kernel{args,
-                                       num_rows,
-                                       num_edges,
-                                       static_cast<A*>(partials.sum),
-                                       static_cast<A*>(partials.top),
-                                       static_cast<A*>(partials.bottom),
-                                       static_cast<I*>(partials.top_at),
-                                       static_cast<I*>(partials.bottom_at),
-                                       Phase::pieces};
+    const Shape shape = shape_of(pack_of(args.dim, sizeof(S)), args.dim);
+    with_pack<S>(shape.pack, [&]<int N>() {
+      MultiRows<S, I, N> kernel{args,
+                                shape.groups,
+                                num_rows,
+                                num_edges,
+                                static_cast<A*>(partials.sum),
+                                static_cast<A*>(partials.top),
+                                static_cast<A*>(partials.bottom),
+                                static_cast<I*>(partials.top_at),
+                                static_cast<I*>(partials.bottom_at),
+                                Phase::pieces};
       auto run = [&](Phase phase, int64_t groups) {
         kernel.phase = phase;
-        launch<kReduceThreads>(where, "spmm_multi", blocks_for(groups, Lanes, kReduceThreads), 0,
-                               kernel);
+        launch_groups<kReduceThreads>(where, "spmm_multi", groups, shape.groups, kernel);
       };
       const int64_t slots = partials.sum ? 2 * num_chunks(num_edges) : 0;
       run(Phase::pieces, slots);

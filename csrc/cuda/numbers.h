@@ -66,6 +66,12 @@ void dispatch(Dtype dtype, bool wide, const F& f) {
   }
 }
 
+// Calls f<I>() for the index type.
+template <typename F>
+void with_index(bool wide, const F& f) {
+  wide ? f.template operator()<int64_t>() : f.template operator()<int32_t>();
+}
+
 // Calls f<Unit>() for the widest unit that rows of so many bytes are made of.
 struct alignas(16) Sixteen {
   uint64_t half[2];
@@ -79,53 +85,53 @@ void with_unit(int64_t bytes, const F& f) {
   f.template operator()<uint8_t>();
 }
 
-// How the lanes of a warp share a row of F values: groups of `lanes` neighbours, each lane with
-// packs of `pack` values.
-struct Shape {
-  int pack, lanes;
+// Groups of 2^bits neighbours among the lanes of a warp. How many they are is no part of a kernel's
+// type: it would be compiled six times over.
+struct Groups {
+  int bits;
+
+  GNNLIB_DEVICE int lanes() const { return 1 << bits; }
+  GNNLIB_DEVICE int lane() const { return thread() & (lanes() - 1); }
+  GNNLIB_DEVICE int64_t index() const { return block() * (threads() >> bits) + (thread() >> bits); }
+  // The sum over the lanes of the group, in all of them.
+  template <typename T>
+  GNNLIB_DEVICE T sum(T value) const {
+    for (int step = lanes() / 2; step > 0; step /= 2)
+      value += shuffle(value, gnnlib::cuda::lane() ^ step);
+    return value;
+  }
 };
 
-inline Shape lanes_for(Shape shape, int64_t values) {
-  int lanes = 1;
-  while (lanes < kWarp && lanes * shape.pack < values) lanes *= 2;
-  return {shape.pack, lanes};
+// How a group has a row of F values: each lane packs of `pack` of them.
+struct Shape {
+  int pack;
+  Groups groups;
+};
+
+// The fewest lanes that cover a row with one pack each.
+inline Shape shape_of(int pack, int64_t values) {
+  int bits = 0;
+  while ((1 << bits) < kWarp && (int64_t(pack) << bits) < values) ++bits;
+  return {pack, {bits}};
 }
 
-// The widest packs that divide the rows, whose starts are multiples of 16 bytes, and the fewest
-// lanes that cover a row with one pack each.
-inline Shape shape_of(int64_t values, int64_t bytes_each) {
+// The widest pack that divides rows of so many values, whose starts are multiples of 16 bytes.
+inline int pack_of(int64_t values, int64_t bytes_each) {
   int pack = int(16 / bytes_each);
   while (pack > 1 && values % pack) pack /= 2;
-  return lanes_for({pack, 0}, values);
+  return pack;
 }
 
-// Calls f<Pack, Lanes>() for the shape.
-template <int Widest, typename F>
-void with_shape(Shape shape, const F& f) {
-  auto lanes = [&]<int Pack>() {
-    switch (shape.lanes) {
-      case 1:
-      case 2:
-      case 4:
-        return f.template operator()<Pack, 4>();
-      case 8:
-        return f.template operator()<Pack, 8>();
-      case 16:
-        return f.template operator()<Pack, 16>();
-      default:
-        return f.template operator()<Pack, 32>();
-    }
-  };
-  if constexpr (Widest >= 8) {
-    if (shape.pack >= 8) return lanes.template operator()<8>();
+// Calls f<Pack>() for packs of values of the type S.
+template <typename S, typename F>
+void with_pack(int pack, const F& f) {
+  if constexpr (sizeof(S) <= 2) {
+    if (pack == 8) return f.template operator()<8>();
   }
-  if constexpr (Widest >= 4) {
-    if (shape.pack >= 4) return lanes.template operator()<4>();
+  if constexpr (sizeof(S) <= 4) {
+    if (pack == 4) return f.template operator()<4>();
   }
-  if constexpr (Widest >= 2) {
-    if (shape.pack >= 2) return lanes.template operator()<2>();
-  }
-  lanes.template operator()<1>();
+  pack == 2 ? f.template operator()<2>() : f.template operator()<1>();
 }
 
 }  // namespace gnnlib::cuda

@@ -33,13 +33,14 @@ GNNLIB_DEVICE bool is_better(bool min, A x, A best) {
 
 // Message: `operator()(i, k, at, value)` gives the message of edge position k of row i, at the
 // features [at, at + N).
-template <typename S, typename I, int N, int Lanes, typename Message>
+template <typename S, typename I, int N, typename Message>
 struct ReduceRows {
   using A = Accumulate<S>;
 
   Message message;
   Result result;
   const I* ptr;
+  Groups groups;
   int64_t num_rows, num_edges;
   A* partial;
   I* partial_arg;
@@ -99,6 +100,8 @@ struct ReduceRows {
 
   GNNLIB_DEVICE void finish(Values<S, N>& total, const I (&won)[N], const Piece& row,
                             int64_t at) const {
+    // Of sums in place: a row to which nothing comes is not written.
+    if (result.term == result.out && row.begin == row.end) return;
     if (!selects()) {
       A scale = static_cast<A>(result.factor);
       if (result.row_scale) scale *= static_cast<const A*>(result.row_scale)[row.row];
@@ -118,7 +121,7 @@ struct ReduceRows {
   }
 
   GNNLIB_DEVICE void operator()() const {
-    const int64_t group = block() * (threads() / Lanes) + thread() / Lanes;
+    const int64_t group = groups.index();
     Piece piece;
     if (phase == 0) {
       if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
@@ -129,7 +132,7 @@ struct ReduceRows {
       piece = {group, int64_t(ptr[group]), int64_t(ptr[group + 1])};
     }
     const bool in_slots = phase == 1 && partial && piece.end - piece.begin > kLong;
-    for (int64_t at = thread() % Lanes * N; at < result.values; at += Lanes * N) {
+    for (int64_t at = groups.lane() * N; at < result.values; at += groups.lanes() * N) {
       Values<S, N> total;
       I won[N];
       total.fill(result.reduce == Reduce::mul ? A(1) : A(0));
@@ -158,22 +161,18 @@ void reduce_rows(const char* name, const Result& result, const void* ptr, int64_
                  const Make& make) {
   if (result.values == 0) return;
   using A = Accumulate<S>;
-  with_shape<int(16 / sizeof(S))>(shape_of(result.values, sizeof(S)), [&]<int N, int Lanes>() {
+  const Shape shape = shape_of(pack_of(result.values, sizeof(S)), result.values);
+  with_pack<S>(shape.pack, [&]<int N>() {
     auto message = make.template operator()<N>();
-    ReduceRows<S, I, N, Lanes, decltype(message)> kernel{message,
-                                                         result,
-                                                         static_cast<const I*>(ptr),
-                                                         num_rows,
-                                                         num_edges,
-                                                         static_cast<A*>(partials.values),
-                                                         static_cast<I*>(partials.args),
-                                                         0};
+    ReduceRows<S, I, N, decltype(message)> kernel{
+        message,  result,    static_cast<const I*>(ptr),       shape.groups,
+        num_rows, num_edges, static_cast<A*>(partials.values), static_cast<I*>(partials.args),
+        0};
     if (partials.values) {
-      const int64_t slots = 2 * num_chunks(num_edges);
-      launch<kReduceThreads>(where, name, blocks_for(slots, Lanes, kReduceThreads), 0, kernel);
+      launch_groups<kReduceThreads>(where, name, 2 * num_chunks(num_edges), shape.groups, kernel);
     }
     kernel.phase = 1;
-    launch<kReduceThreads>(where, name, blocks_for(num_rows, Lanes, kReduceThreads), 0, kernel);
+    launch_groups<kReduceThreads>(where, name, num_rows, shape.groups, kernel);
   });
 }
 

@@ -42,14 +42,10 @@ void gather(const RowsArgs& args, int64_t num_rows, const Where& where) {
   if (args.bytes == 0) return;
   with_unit(args.bytes, [&]<typename Unit>() {
     const int64_t units = args.bytes / int64_t(sizeof(Unit));
-    const int64_t blocks = blocks_for(num_rows * units, 1, kThreads);
-    if (args.wide) {
-      launch<kThreads>(where, "gather_rows", blocks, 0,
-                       Gather<Unit, int64_t>{args, num_rows, units});
-    } else {
-      launch<kThreads>(where, "gather_rows", blocks, 0,
-                       Gather<Unit, int32_t>{args, num_rows, units});
-    }
+    with_index(args.wide, [&]<typename I>() {
+      launch_threads<kThreads>(where, "gather_rows", num_rows * units,
+                               Gather<Unit, I>{args, num_rows, units});
+    });
   });
 }
 

@@ -41,8 +41,8 @@ void sddmm(const SddmmArgs& args, int64_t num_rows, int64_t num_edges, const Whe
   if (num_edges == 0 || args.heads == 0) return;
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     if (args.op != EdgeOp::dot) {
-      const int64_t blocks = blocks_for(num_edges * args.heads, 1, kThreads);
-      launch<kThreads>(where, "sddmm", blocks, 0, SddmmEach<S, I>{args, num_rows, num_edges});
+      launch_threads<kThreads>(where, "sddmm", num_edges * args.heads,
+                               SddmmEach<S, I>{args, num_rows, num_edges});
       return;
     }
     const PutHeads<S, I> put{static_cast<S*>(args.out), static_cast<const I*>(args.csr.eid),

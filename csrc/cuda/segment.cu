@@ -13,6 +13,7 @@ namespace gnnlib::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr Groups kWhole{5};  // a warp
 
 // (largest score, Σ exp(score − largest)), as softmax carries them along.
 template <typename A>
@@ -138,32 +139,31 @@ void run(const SoftmaxArgs& args, int64_t num_rows, int64_t num_edges, void* sta
     using A = Accumulate<S>;
     SoftmaxStats<S, I, Backward> rows{args, num_rows, num_edges, static_cast<A*>(stats), 0};
     if (num_edges > kLong) {
-      const int64_t blocks = blocks_for(2 * num_chunks(num_edges), kWarp, kThreads);
-      launch<kThreads>(where, "segment_softmax", blocks, 0, rows);
+      launch_groups<kThreads>(where, "segment_softmax", 2 * num_chunks(num_edges), kWhole, rows);
     }
     rows.phase = 1;
-    launch<kThreads>(where, "segment_softmax", blocks_for(num_rows, kWarp, kThreads), 0, rows);
+    launch_groups<kThreads>(where, "segment_softmax", num_rows, kWhole, rows);
     const SoftmaxEdges<S, I, Backward> edges{args, num_rows, num_edges, rows.stats};
-    const int64_t blocks = blocks_for(num_edges * args.heads, 1, kThreads);
-    launch<kThreads>(where, "segment_softmax", blocks, 0, edges);
+    launch_threads<kThreads>(where, "segment_softmax", num_edges * args.heads, edges);
   });
 }
 
-// A thread for each unit of the result.
+// A group of lanes for each edge.
 template <typename Unit, typename I>
 struct Expand {
   Csr csr;
   RowsArgs args;
+  Groups groups;
   int64_t num_rows, num_edges, units;
 
   GNNLIB_DEVICE void operator()() const {
-    const int64_t n = block() * threads() + thread();
-    if (n >= num_edges * units) return;
-    const int64_t k = n / units, u = n % units;
+    const int64_t k = groups.index();
+    if (k >= num_edges) return;
     const I* eid = static_cast<const I*>(csr.eid);
     const int64_t i = row_of(static_cast<const I*>(csr.ptr), num_rows, k);
-    const int64_t e = eid ? int64_t(eid[k]) : k;
-    static_cast<Unit*>(args.to)[e * units + u] = static_cast<const Unit*>(args.from)[i * units + u];
+    const Unit* from = static_cast<const Unit*>(args.from) + i * units;
+    Unit* to = static_cast<Unit*>(args.to) + (eid ? int64_t(eid[k]) : k) * units;
+    for (int64_t u = groups.lane(); u < units; u += groups.lanes()) to[u] = from[u];
   }
 };
 
@@ -184,14 +184,11 @@ void expand(const Csr& csr, const RowsArgs& args, int64_t num_rows, int64_t num_
   if (args.bytes == 0) return;
   with_unit(args.bytes, [&]<typename Unit>() {
     const int64_t units = args.bytes / int64_t(sizeof(Unit));
-    const int64_t blocks = blocks_for(num_edges * units, 1, kThreads);
-    if (csr.wide) {
-      const Expand<Unit, int64_t> kernel{csr, args, num_rows, num_edges, units};
-      launch<kThreads>(where, "segment_expand", blocks, 0, kernel);
-    } else {
-      const Expand<Unit, int32_t> kernel{csr, args, num_rows, num_edges, units};
-      launch<kThreads>(where, "segment_expand", blocks, 0, kernel);
-    }
+    const Groups groups = shape_of(1, units).groups;
+    with_index(csr.wide, [&]<typename I>() {
+      launch_groups<kThreads>(where, "segment_expand", num_edges, groups,
+                              Expand<Unit, I>{csr, args, groups, num_rows, num_edges, units});
+    });
   });
 }
 

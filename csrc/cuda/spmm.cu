@@ -127,10 +127,9 @@ void arg_backward(const ArgBackwardArgs& args, int64_t num_src, int64_t num_edge
 void winner_rows(const ArgBackwardArgs& args, void* row, const Where& where) {
   auto run = [&]<typename I>() {
     const int64_t values = args.heads * args.dim;
-    launch<kReduceThreads>(where, "spmm_arg_backward",
-                           blocks_for(args.num_rows * values, 1, kReduceThreads), 0,
-                           WinnerRows<I>{static_cast<const I*>(args.arg), static_cast<I*>(row),
-                                         args.num_rows, values});
+    launch_threads<kReduceThreads>(where, "spmm_arg_backward", args.num_rows * values,
+                                   WinnerRows<I>{static_cast<const I*>(args.arg),
+                                                 static_cast<I*>(row), args.num_rows, values});
   };
   args.csr.wide ? run.template operator()<int64_t>() : run.template operator()<int32_t>();
 }

@@ -59,21 +59,22 @@ struct GateMessage {
 };
 
 // α grad[i] where the argument is not ≤ 0, for each edge: row by row, or summed over the features.
-template <typename S, typename I, int N, int Lanes>
+template <typename S, typename I, int N>
 struct EdgeGradient {
   using A = Accumulate<S>;
 
   SpmmAddArgs args;
+  Groups groups;
   int64_t num_rows, num_edges;
 
   GNNLIB_DEVICE void operator()() const {
-    const int64_t k = block() * (threads() / Lanes) + thread() / Lanes;
+    const int64_t k = groups.index();
     const bool there = k < num_edges;  // all lanes take part in the sums
     const I* eid = static_cast<const I*>(args.csr.eid);
     const int64_t i = there ? row_of(static_cast<const I*>(args.csr.ptr), num_rows, k) : 0;
     const int64_t e = there && eid ? int64_t(eid[k]) : k;
     A sum = 0;
-    for (int64_t at = thread() % Lanes * N; there && at < args.dim; at += Lanes * N) {
+    for (int64_t at = groups.lane() * N; there && at < args.dim; at += groups.lanes() * N) {
       Values<S, N> gate, value;
       argument<S, I, N>(args, i, k, at, gate);
       value.load(static_cast<const S*>(args.grad) + i * args.dim + at);
@@ -84,8 +85,8 @@ struct EdgeGradient {
       if (!args.edge_is_number) value.store(static_cast<S*>(args.out) + e * args.dim + at);
     }
     if (!args.edge_is_number) return;
-    sum = group_sum<Lanes>(sum);
-    if (there && thread() % Lanes == 0) static_cast<S*>(args.out)[e] = static_cast<S>(sum);
+    sum = groups.sum(sum);
+    if (there && groups.lane() == 0) static_cast<S*>(args.out)[e] = static_cast<S>(sum);
   }
 };
 
@@ -115,9 +116,10 @@ void spmm_add_gate(const SpmmAddArgs& args, int64_t num_rows, int64_t num_edges,
 void spmm_add_edge(const SpmmAddArgs& args, int64_t num_rows, int64_t num_edges,
                    const Where& where) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
-    with_shape<int(16 / sizeof(S))>(shape_of(args.dim, sizeof(S)), [&]<int N, int Lanes>() {
-      launch<kReduceThreads>(where, "spmm_add_edge", blocks_for(num_edges, Lanes, kReduceThreads),
-                             0, EdgeGradient<S, I, N, Lanes>{args, num_rows, num_edges});
+    const Shape shape = shape_of(pack_of(args.dim, sizeof(S)), args.dim);
+    with_pack<S>(shape.pack, [&]<int N>() {
+      launch_groups<kReduceThreads>(where, "spmm_add_edge", num_edges, shape.groups,
+                                    EdgeGradient<S, I, N>{args, shape.groups, num_rows, num_edges});
     });
   });
 }

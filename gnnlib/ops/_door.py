@@ -81,12 +81,22 @@ def check_segments(ptr: Tensor, eid: Tensor | None, num_edges: int) -> None:
     check_eid(eid, num_edges)
 
 
-def check_index(index: Tensor, rows: Tensor | int) -> None:
+def check_index(op: str, index: Tensor, rows: Tensor | int) -> None:
     """The index of a gather or scatter, where the kernels do not look themselves."""
-    if index.is_cuda:
-        if isinstance(rows, Tensor):
-            rows = len(rows) if rows.dim() else 0
-        check_range("index", index, rows, "row numbers below num_rows")
+    if not index.is_cuda or is_compiling():
+        return
+    if isinstance(rows, Tensor):
+        rows = len(rows) if rows.dim() else 0
+    seen = _seen.get(id(index))
+    if (seen is not None and seen[2] <= rows and _is_same(seen, index)) or not _has_values(index):
+        return
+    bound, k = _outside(index, rows)
+    if k is not None:
+        raise ValueError(
+            f"{op}: index must be below {rows} and not negative: position {k} is {int(index[k])}"
+        )
+    if type(index) is Tensor and not index.is_inference():
+        _remember(index, bound, False)
 
 
 def check_ptr(name: str, ptr: Tensor, num_edges: int) -> None:
@@ -96,8 +106,7 @@ def check_ptr(name: str, ptr: Tensor, num_edges: int) -> None:
     seen = _seen.get(id(ptr))
     if seen is not None and seen[2] == num_edges and _is_same(seen, ptr):
         return
-    # What is no index at all is left to the operator's own door.
-    if ptr.dtype not in INDEX_DTYPES or ptr.dim() != 1 or len(ptr) == 0 or is_tracing():
+    if not _has_values(ptr) or len(ptr) == 0:
         return
     steps = ptr.diff()
     least = steps.amin() if len(steps) else ptr[0]
@@ -153,16 +162,11 @@ def _remember(ids: Tensor, size: int, once: bool) -> None:
 def _look(name: str, ids: Tensor, size: int, rule: str, once: bool) -> None:
     if not isinstance(ids, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(ids).__name__}")
-    # What is no index at all, or has no values, is left to the operator's own door.
-    if ids.dtype not in INDEX_DTYPES or ids.dim() != 1 or ids.is_meta or is_tracing():
+    if not _has_values(ids):
         return
-    bound = 0
-    if ids.shape[0]:
-        low, high = (int(end) for end in torch.aminmax(ids))
-        bound = high + 1
-        if low < 0 or bound > size:
-            k = int(((ids < 0) | (ids >= size)).nonzero()[0])
-            raise ValueError(f"{name} must hold {rule}={size}: {name}[{k}] is {int(ids[k])}")
+    bound, k = _outside(ids, size)
+    if k is not None:
+        raise ValueError(f"{name} must hold {rule}={size}: {name}[{k}] is {int(ids[k])}")
     if once:
         there = torch.zeros(size, dtype=torch.bool, device=ids.device)
         there[ids.long()] = True
@@ -171,3 +175,18 @@ def _look(name: str, ids: Tensor, size: int, rule: str, once: bool) -> None:
             raise ValueError(f"{name} must hold each id below {size} once, got no {e}")
     if type(ids) is Tensor and not ids.is_inference():  # which may change unseen
         _remember(ids, size if once else bound, once)
+
+
+def _has_values(ids: Tensor) -> bool:
+    """What is no index at all, or has no values, is left to the operator's own door."""
+    return ids.dtype in INDEX_DTYPES and ids.dim() == 1 and not ids.is_meta and not is_tracing()
+
+
+def _outside(ids: Tensor, size: int) -> tuple[int, int | None]:
+    """One more than the largest id, and the first position whose id is not in [0, size)."""
+    if not ids.shape[0]:
+        return 0, None
+    low, high = torch.stack(torch.aminmax(ids)).tolist()
+    if low >= 0 and high < size:
+        return high + 1, None
+    return high + 1, int(((ids < 0) | (ids >= size)).nonzero()[0])

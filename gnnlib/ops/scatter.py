@@ -32,7 +32,7 @@ def gather_rows(x: Tensor, index: Tensor) -> Tensor:
         >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten()
         tensor([2., 2., 1.])
     """
-    check_index(index, x)
+    check_index("gather_rows", index, x)
     if needs_grad(x):
         return form(_Gather).apply(x, index)
     return _gather_rows(x, index)
@@ -60,7 +60,7 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
-    check_index(index, num_rows)
+    check_index("scatter", index, num_rows)
     if not needs_grad(x):
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
@@ -79,7 +79,7 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
         >>> out
         tensor([0., 3.])
     """
-    check_index(index, out)
+    check_index("scatter_add_", index, out)
     _scatter_add_(out, x, index)
 
 

@@ -83,10 +83,9 @@ struct Machine {
   Context host;
   std::deque<Fiber> fibers;  // kept from launch to launch, for their stacks
   std::vector<Warp> warps;
-  std::vector<char> shared;
-  int threads = 0, running = 0, arrived = 0, alive = 0;
+  int threads = 0, running = 0, alive = 0;
   int64_t block = 0;
-  uint64_t generation = 0, progress = 0;
+  uint64_t progress = 0;
   Entry entry = nullptr;
   const void* kernel = nullptr;
 
@@ -151,16 +150,16 @@ void prepare(Fiber& fiber) {
 #endif
 }
 
-// A warp's or the block's rendezvous: the last to come lets all go on.
-void arrive(int& arrived, uint64_t& generation, int expected) {
-  const uint64_t passed = generation;
+// A warp's rendezvous: the last to come lets all go on.
+void arrive(Warp& warp) {
+  const uint64_t passed = warp.generation;
   ++machine.progress;
-  if (++arrived == expected) {
-    arrived = 0;
-    ++generation;
+  if (++warp.arrived == kWarp) {
+    warp.arrived = 0;
+    ++warp.generation;
     return;
   }
-  machine.wait_until(generation, passed);
+  machine.wait_until(warp.generation, passed);
 }
 
 void Machine::wait_until(const uint64_t& now, uint64_t passed) {
@@ -174,10 +173,7 @@ void Machine::run_block() {
   std::iota(order.begin(), order.end(), 0);
   for (int t = 0; t < threads; ++t) fibers[t].state = State::ready;
   for (Warp& warp : warps) warp.arrived = 0;
-  arrived = 0;
   alive = threads;
-  // What no thread has written yet reads as NaN.
-  std::fill(shared.begin(), shared.end(), char(0xff));
   while (alive) {
     const uint64_t before = progress;
     if (seed) std::shuffle(order.begin(), order.end(), random);
@@ -202,31 +198,22 @@ void Machine::run_block() {
 int64_t block_index() { return machine.block; }
 int thread_index() { return machine.running; }
 int block_size() { return machine.threads; }
-void* shared_memory() { return machine.shared.data(); }
-
-void block_barrier() { arrive(machine.arrived, machine.generation, machine.threads); }
-
-void warp_barrier() {
-  Warp& warp = machine.warps[machine.running / kWarp];
-  arrive(warp.arrived, warp.generation, kWarp);
-}
 
 const uint64_t* exchange(uint64_t bits) {
   Warp& warp = machine.warps[machine.running / kWarp];
   uint64_t* slots = warp.slots[warp.generation % 2];
   slots[machine.running % kWarp] = bits;
-  arrive(warp.arrived, warp.generation, kWarp);
+  arrive(warp);
   return slots;
 }
 
-void run(int64_t blocks, int threads, size_t shared_bytes, Entry entry, const void* kernel) {
+void run(int64_t blocks, int threads, Entry entry, const void* kernel) {
   if (threads <= 0 || threads % kWarp) {
     throw std::runtime_error("emulation: a block must have whole warps");
   }
   machine.threads = threads;
   machine.entry = entry;
   machine.kernel = kernel;
-  machine.shared.resize(shared_bytes);
   machine.warps.resize(threads / kWarp);
   while (machine.fibers.size() < size_t(threads)) prepare(machine.fibers.emplace_back());
   for (int64_t block = 0; block < blocks; ++block) {

@@ -1,7 +1,7 @@
 // A GPU on the host, for tests: runs a kernel block by block, each thread of a block as a fiber.
 //
 // It shows whether a kernel computes what it should, reads and writes where it may, and takes part
-// in every barrier and shuffle. It shows nothing of races, of the memory model or of speed: one
+// in every shuffle. It shows nothing of races, of the memory model or of speed: one
 // thread runs at a time, and gives way only where it waits for others.
 #pragma once
 
@@ -17,11 +17,6 @@ constexpr int kWarp = 32;
 int64_t block_index();
 int thread_index();
 int block_size();
-void* shared_memory();
-
-// Wait until all threads of the block, or of the warp, have come here too.
-void block_barrier();
-void warp_barrier();
 
 // Leaves `bits` for the other lanes of the warp, waits for theirs, and gives those of all: valid
 // until this lane calls it twice more.
@@ -47,7 +42,8 @@ inline uint32_t ballot(bool vote) {
 using Entry = void (*)(const void* kernel);
 
 // Runs entry(kernel) in every thread. Throws std::runtime_error where the threads of a block wait
-// for one another forever. GNNLIB_EMU_SHUFFLE=SEED lets the threads run in orders drawn from a seed.
-void run(int64_t blocks, int threads, size_t shared_bytes, Entry entry, const void* kernel);
+// for one another forever. GNNLIB_EMU_SHUFFLE=SEED lets the threads run in orders drawn from a
+// seed.
+void run(int64_t blocks, int threads, Entry entry, const void* kernel);
 
 }  // namespace gnnlib::emu
