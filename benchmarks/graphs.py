@@ -134,6 +134,13 @@ def check_names(names: Iterable[str]) -> None:
             raise ValueError(f"there is no graph {name!r}; there are {', '.join(READERS)}")
 
 
+def drawn(name: str, draw: Callable[[int, int], Tensor], num_nodes: int, num_edges: int) -> Edges:
+    """A graph of `power_law` or `uniform`: the same for every device."""
+    with torch.device("cpu"):
+        edge_index = draw(num_nodes, num_edges)
+    return Edges(name, edge_index.to(torch.get_default_device()), num_nodes)
+
+
 def read(name: str) -> Edges:
     """One of READERS.
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "bind.h"
+#include "text.h"
 
 namespace gnnlib {
 
@@ -63,6 +64,9 @@ class Device {
 
   // scatter. `like` is any tensor of the device.
   virtual void gather(const Tensor& like, int64_t num_rows, const RowsArgs& args) const = 0;
+  // What scatter gives, to the bit, where there is a quicker way than to sort the index first.
+  virtual std::optional<Tensor> scatter(const Tensor& x, const Tensor& index, int64_t num_rows,
+                                        Text reduce) const = 0;
   virtual void scatter_add(const Tensor& out, const Tensor& index,
                            const ScatterAddArgs& args) const = 0;
   // Entries that are not negative become order[entry].
@@ -138,6 +142,10 @@ struct OnOneDevice<op, function> {
     return function(std::forward<Args>(args)...);
   }
 };
+
+// The entries of an index of rows. What lies on a GPU is checked once a tensor instead, by
+// gnnlib/ops/_door.py: here it would have to be waited for.
+void check_rows(const char* op, const Tensor& index, int64_t rows);
 
 // The rows x[index], of a dense x and ids that have been looked at.
 Tensor gathered(const Tensor& x, const Tensor& index);

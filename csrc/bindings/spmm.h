@@ -2,7 +2,6 @@
 #pragma once
 
 #include "../device.h"
-#include "../text.h"
 
 namespace gnnlib {
 

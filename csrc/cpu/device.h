@@ -35,6 +35,8 @@ class Cpu final : public Device {
   void expand(const BoundCsr& csr, const RowsArgs& args) const override;
 
   void gather(const Tensor& like, int64_t num_rows, const RowsArgs& args) const override;
+  std::optional<Tensor> scatter(const Tensor& x, const Tensor& index, int64_t num_rows,
+                                Text reduce) const override;
   void scatter_add(const Tensor& out, const Tensor& index,
                    const ScatterAddArgs& args) const override;
   void rename(const Tensor& entries, const Tensor& order) const override;

@@ -286,6 +286,10 @@ class Gpu final : public Device {
     cuda::gather(args, num_rows, scope.where);
   }
 
+  std::optional<Tensor> scatter(const Tensor&, const Tensor&, int64_t, Text) const override {
+    return std::nullopt;
+  }
+
   void scatter_add(const Tensor& out, const Tensor& index,
                    const ScatterAddArgs& args) const override {
     const Scope scope(out);

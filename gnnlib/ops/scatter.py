@@ -67,7 +67,9 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
         return form(_ScatterArg).apply(x, index, num_rows, reduce)[0]
     if reduce == "mul":
         return form(_ScatterMul).apply(x, index, num_rows)
-    return form(_Scatter).apply(x, index, num_rows, reduce)
+    if reduce == "mean":
+        return form(_ScatterMean).apply(x, index, num_rows)[0]
+    return form(_Scatter).apply(x, index, num_rows)
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
@@ -85,7 +87,7 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
 
 def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
     if needs_grad(x):
-        return form(_Scatter).apply(x, index, num_rows, "sum")
+        return form(_Scatter).apply(x, index, num_rows)
     return _scatter(x, index, num_rows, "sum")
 
 
@@ -108,28 +110,45 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """Sum and mean."""
+    """The sum."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, index, num_rows, reduce):
-        return _scatter(x, index, num_rows, reduce)
+    def forward(x, index, num_rows):
+        return _scatter(x, index, num_rows, "sum")
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, index, ctx.num_rows, ctx.reduce = inputs
-        ctx.save_for_backward(index)
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
     def backward(ctx, grad):
         (index,) = ctx.saved_tensors
-        if ctx.reduce == "mean":
-            wide = accumulate_dtype(grad.dtype)
-            ones = torch.ones(index.shape[0], dtype=wide, device=grad.device)
-            count = _scatter(ones, index, ctx.num_rows, "sum").clamp(min=1)
-            grad = (grad / per_row(count, grad)).to(grad.dtype)
-        return gather_rows(grad, index), None, None, None
+        return gather_rows(grad, index), None, None
+
+
+class _ScatterMean(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index, num_rows):
+        wide = accumulate_dtype(x.dtype)
+        ones = torch.ones(index.shape[0], dtype=wide, device=x.device)
+        share = _scatter(ones, index, num_rows, "sum").clamp(min=1).reciprocal()
+        if x.dtype == wide:  # what the operator does, with the counts that are there
+            return _scatter(x, index, num_rows, "sum") * per_row(share, x), share
+        return _scatter(x, index, num_rows, "mean"), share
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(inputs[1], output[1])
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        index, share = ctx.saved_tensors
+        return gather_rows((grad * per_row(share, grad)).to(grad.dtype), index), None, None
 
 
 class _ScatterMul(torch.autograd.Function):
