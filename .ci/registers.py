@@ -1,4 +1,5 @@
-"""Registers and spills of the CUDA kernels, as ptxas told the build: a table, and 1 for a spill.
+"""Registers and spills of the CUDA kernels, as ptxas told the build: a table, and 1 where one of
+ours spills or keeps an array in local memory (CUB's kernels are as the toolkit has them).
 
 python .ci/registers.py
 """
@@ -48,7 +49,7 @@ def main() -> int:
     for (stem, kernel, arch), forms in sorted(rows.items()):
         stack, stores, loads, registers = (max(column) for column in zip(*forms))
         spills = max(stores, loads)
-        spilled += spills > 0
+        spilled += kernel != "CUB" and (spills > 0 or stack > 0)
         print(f"{stem:20} {kernel:20} {arch:>4} {len(forms):5} {registers:9} {stack:5} {spills:6}")
     return int(spilled > 0)
 

@@ -164,12 +164,10 @@ Tensor gathered(const Tensor& x, const Tensor& index);
   STABLE_TORCH_LIBRARY_IMPL(gnnlib_emu, CPU, m)
 #elif defined(GNNLIB_WITH_CUDA)
 #define GNNLIB_REGISTER                                                                \
-  template <bool gpu>                                                                  \
-  static void gnnlib_register(torch::stable::detail::StableLibrary& m);                \
-  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, library) { gnnlib_register<false>(library); } \
-  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, library) { gnnlib_register<true>(library); } \
-  template <bool gpu>                                                                  \
-  static void gnnlib_register(torch::stable::detail::StableLibrary& m)
+  static void gnnlib_register(torch::stable::detail::StableLibrary& m, bool gpu);      \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, library) { gnnlib_register(library, false); } \
+  STABLE_TORCH_LIBRARY_IMPL(gnnlib, CUDA, library) { gnnlib_register(library, true); } \
+  static void gnnlib_register(torch::stable::detail::StableLibrary& m, bool gpu)
 #else
 #define GNNLIB_REGISTER              \
   static constexpr bool gpu = false; \
