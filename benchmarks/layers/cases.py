@@ -47,7 +47,8 @@ def case(layer: Layer, s: Structures, passes: str) -> Case:
             room_for(5 * 4 * s.edges.num_edges * WIDTH)
         module = layer.pyg()
         module.load_state_dict(ours.state_dict())
-        module = torch.compile(module) if compiled else module
+        if compiled:
+            module.compile()
         return side(module, lambda module, x: module(x, structure))
 
     def dgl() -> Call:
