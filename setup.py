@@ -200,7 +200,10 @@ def compile_one(job: Job, torch: Torch) -> None:
     if done.returncode:
         for leftover in (scratch, Path(f"{scratch}.d")):
             leftover.unlink(missing_ok=True)
-        stop(f"{job.title} does not compile; the command was", f"  {shlex.join(job.command)}")
+        lines = [f"{job.title} does not compile; the command was", f"  {shlex.join(job.command)}"]
+        if target.parent.name == "cuda":
+            lines.append("GNNLIB_CUDA=0 and this command again leaves the CUDA kernels out.")
+        stop(*lines)
     # The time the compile began: a header saved while it ran makes the object stale.
     os.utime(scratch, (started, started))
     os.replace(f"{scratch}.d", target.with_suffix(".d"))

@@ -20,7 +20,7 @@ from ._capture import Outside, leaf_of, sees_all, writable
 from ._memo import is_tracing
 from .adjacency import Adjacency
 from .ops._apply import visible
-from .ops._door import known
+from .ops._door import known, part_of
 from .ops._dtypes import accumulate_dtype
 
 SPLITTABLE = ("sum", "mean", "max", "min", "mul")
@@ -103,16 +103,8 @@ class Run:
     def index(self, side: str, begin: int, end: int) -> Tensor | None:
         """The rows that a slice of the edges takes; None: the slice itself."""
         adj = self.adj
-        rows, size = {
-            "src": (adj.col, adj.num_src),
-            "dst": (adj.row, adj.num_dst),
-            "edge": (adj.eid, adj.num_edges),
-        }[side]
-        if rows is None or (begin == 0 and end == len(rows)):
-            return rows
-        part = rows[begin:end]
-        known(part, size, immutable=True)  # a GPU would have to be waited for
-        return part
+        rows = {"src": adj.col, "dst": adj.row, "edge": adj.eid}[side]
+        return None if rows is None else part_of(rows, begin, end)
 
     def gather(self, tensors: Sequence[Tensor], begin: int, end: int) -> list[Tensor]:
         out = []

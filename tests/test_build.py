@@ -143,12 +143,12 @@ esac
     assert (checkout / "build/objects/cuda/one.ptxas").read_text().endswith("registers\n")
     one = ["compute_90a,code=sm_90a", "compute_90a,code=compute_90a"]
     assert asked(GNNLIB_CUDA_ARCHS="90a") == one
-    done = _setup(checkout, "build_ext", env=path | {"GNNLIB_CUDA_ARCHS": "hopper"})
-    assert "GNNLIB_CUDA_ARCHS" not in done.stderr, "0 leaves CUDA out"
-    done = _setup(
-        checkout, "build_ext", env=path | {"GNNLIB_CUDA": "1", "GNNLIB_CUDA_ARCHS": "hopper"}
-    )
+    wrong = path | {"GNNLIB_CUDA": "1", "GNNLIB_CUDA_ARCHS": "hopper"}
+    done = _setup(checkout, "build_ext", env=wrong)
     assert _message(done)[0] == "GNNLIB_CUDA_ARCHS must read like \"80;90;100\", got 'hopper'"
+    nvcc.write_text(nvcc.read_text().replace("exec c++", "exit 1; exec c++"))
+    done = _setup(checkout, "build_ext", env=path | {"GNNLIB_CUDA": "1", "GNNLIB_CUDA_ARCHS": "80"})
+    assert _message(done)[-1].startswith("GNNLIB_CUDA=0 and this command again")
 
 
 @pytest.mark.parametrize("name", ["GNNLIB_CUDA", "GNNLIB_BUILD_EXT"])

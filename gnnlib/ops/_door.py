@@ -148,6 +148,15 @@ def known(ids: Tensor, size: int, *, once: bool = False, immutable: bool = False
         _remember(ids, size, once)
 
 
+def part_of(ids: Tensor, begin: int, end: int) -> Tensor:
+    """A slice of ids, known as far as they are: on a GPU it is not looked at again."""
+    part = ids[begin:end]
+    seen = _seen.get(id(ids))
+    if seen is not None and not is_tracing() and _is_same(seen, ids):
+        _remember(part, seen.size, False)
+    return part
+
+
 def _remember(ids: Tensor, size: int, once: bool) -> None:
     key = id(ids)
 

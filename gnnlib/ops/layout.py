@@ -51,7 +51,7 @@ def csr_transpose(ptr: Tensor, col: Tensor, num_src: int) -> tuple[Tensor, Tenso
         >>> csr_transpose(ptr, col, num_src=3)
         (tensor([0, 1, 2, 3]), tensor([1, 0, 1]), tensor([1, 0, 2]))
     """
-    check_segments(ptr, None, len(col) if col.dim() else 0)
+    check_segments(ptr, None, col.shape[0] if col.dim() else 0)
     t_ptr, t_row, t_pos = _csr_transpose(ptr, col, num_src)
     known(t_ptr, col.shape[0])
     known(t_row, ptr.shape[0] - 1)
@@ -78,7 +78,7 @@ def csr_add_loops(
         >>> csr_add_loops(ptr, col)
         (tensor([0, 2, 4, 5]), tensor([1, 0, 1, 2, 2]), tensor([0, 3, 1, 2, 4]))
     """
-    check_segments(ptr, eid, len(col) if col.dim() else 0)
+    check_segments(ptr, eid, col.shape[0] if col.dim() else 0)
     return _csr_add_loops(ptr, col, eid)
 
 
