@@ -151,8 +151,10 @@ def known(ids: Tensor, size: int, *, once: bool = False, immutable: bool = False
 def part_of(ids: Tensor, begin: int, end: int) -> Tensor:
     """A slice of ids, known as far as they are: on a GPU it is not looked at again."""
     part = ids[begin:end]
+    if is_tracing():
+        return part
     seen = _seen.get(id(ids))
-    if seen is not None and not is_tracing() and _is_same(seen, ids):
+    if seen is not None and _is_same(seen, ids):
         _remember(part, seen.size, False)
     return part
 
