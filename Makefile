@@ -71,6 +71,10 @@ sanitize: $(VENV)/.with-test  ## the kernels and the tests of ops under sanitize
 		LD_PRELOAD="$(RUNTIMES)" \
 		$(abspath $(RUN))/python -m pytest $(SANITIZE_FLAGS) tests/ops || exit 1; \
 	done
+	cd $(SANITIZE) && echo "tests/ops on the CUDA kernels, emulated" && \
+		PYTHONPATH=$$PWD CXXFLAGS="$(ADDRESS)" LDFLAGS="$(ADDRESS)" GNNLIB_EMU_SHUFFLE=1 \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD="$(RUNTIMES)" \
+		$(abspath $(RUN))/python -m pytest $(SANITIZE_FLAGS) tests/ops -k emu
 
 lint: $(VENV)/.with-test $(VENV)/.with-docs $(VENV)/.with-dev  ## formats, lint and types; changes nothing
 	$(RUN)/ruff format --check .

@@ -33,7 +33,12 @@ CXX_FLAGS = [
     *"-std=c++20 -O3 -DNDEBUG -fPIC -fvisibility=hidden -fvisibility-inlines-hidden".split(),
     *"-fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi".split(),
 ]
-NVCC_FLAGS = "-std=c++20 -O3 -DNDEBUG -Xcompiler -fPIC,-fvisibility=hidden -cudart static".split()
+# What ptxas says of registers and spills is kept beside the object: .ci/registers.py reads it.
+NVCC_FLAGS = (
+    "-std=c++20 -O3 -DNDEBUG -Xcompiler -fPIC,-fvisibility=hidden -cudart static -Xptxas -v".split()
+)
+CUDA_ARCHS = ["80", "90", "100"]  # those of them that nvcc knows
+PTXAS = re.compile(r"ptxas info |    \d+ bytes stack frame|\s*$")  # lines that are no warnings
 DEFINES = [
     "-DTORCH_TARGET_VERSION=0x020a000000000000",  # one byte each: 2, 10 (headeronly/version.h)
     "-DPy_LIMITED_API=0x030a0000",
@@ -114,16 +119,13 @@ def find_nvcc() -> str | None:
     wanted = switch("GNNLIB_CUDA")
     if wanted is False:
         return None
-    sources = sorted(ROOT.glob("csrc/cuda/*.cu"))
-    if wanted and not sources:
-        stop("GNNLIB_CUDA=1, but this version of gnnlib has no CUDA kernels yet (csrc/cuda/*.cu).")
     nvcc = shutil.which("nvcc")
     if wanted and nvcc is None:
         stop(
             "GNNLIB_CUDA=1 asks for the CUDA kernels, and there is no nvcc on PATH.",
             "  Put the CUDA toolkit's bin folder on PATH, or leave GNNLIB_CUDA unset.",
         )
-    return nvcc if sources else None
+    return nvcc
 
 
 def cuda_toolkit(nvcc: str) -> Path:
@@ -137,12 +139,20 @@ def cuda_toolkit(nvcc: str) -> Path:
     return Path(top[1].strip()).resolve()
 
 
-def gencodes() -> list[str]:
+def gencodes(nvcc: str) -> list[str]:
     """Machine code for each architecture asked for, and PTX of the last for those to come."""
-    asked = os.environ.get("GNNLIB_CUDA_ARCHS") or "80;90;100"
-    archs = [arch.strip() for arch in asked.split(";") if arch.strip()]
-    if not archs or not all(re.fullmatch(r"\d{2,3}[af]?", arch) for arch in archs):
-        stop(f'GNNLIB_CUDA_ARCHS must read like "80;90;100", got {asked!r}')
+    asked = os.environ.get("GNNLIB_CUDA_ARCHS")
+    if asked:
+        archs = [arch.strip() for arch in asked.split(";") if arch.strip()]
+        if not archs or not all(re.fullmatch(r"\d{2,3}[af]?", arch) for arch in archs):
+            stop(f'GNNLIB_CUDA_ARCHS must read like "80;90;100", got {asked!r}')
+    else:
+        known = subprocess.run(
+            [nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        archs = [arch for arch in CUDA_ARCHS if f"compute_{arch}" in known]
+        if not archs:
+            stop(f"{nvcc} knows none of the architectures {', '.join(CUDA_ARCHS)};", *known)
     flags = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
     return [*flags, f"-gencode=arch=compute_{archs[-1]},code=compute_{archs[-1]}"]
 
@@ -184,20 +194,29 @@ def compile_one(job: Job, torch: Torch) -> None:
     started = time.time()
     command = [*job.command, "-MMD", "-MF", f"{scratch}.d", "-o", str(scratch)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.stderr:
-        print(done.stderr, file=sys.stderr, flush=True)
+    said = "\n".join(line for line in done.stderr.splitlines() if not PTXAS.match(line))
+    if said:
+        print(said, file=sys.stderr, flush=True)
     if done.returncode:
         for leftover in (scratch, Path(f"{scratch}.d")):
             leftover.unlink(missing_ok=True)
-        stop(f"{job.title} does not compile; the command was", f"  {shlex.join(job.command)}")
+        lines = [f"{job.title} does not compile; the command was", f"  {shlex.join(job.command)}"]
+        if target.parent.name == "cuda":
+            lines.append("GNNLIB_CUDA=0 and this command again leaves the CUDA kernels out.")
+        stop(*lines)
     # The time the compile began: a header saved while it ran makes the object stale.
     os.utime(scratch, (started, started))
     os.replace(f"{scratch}.d", target.with_suffix(".d"))
     os.replace(scratch, target)
+    if target.parent.name == "cuda":
+        target.with_suffix(".ptxas").write_text(done.stderr)
     target.with_suffix(".stamp").write_text(stamp)
 
 
-def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> list[Job]:
+def cpu_jobs(
+    compiler: list[str], includes: list[str], sources: list[str], defines: list[str]
+) -> list[Job]:
+    """`defines` are for all but the clones, which know no other device."""
     machine = subprocess.run(
         [*compiler, "-dumpmachine"], capture_output=True, text=True, check=True
     ).stdout
@@ -209,7 +228,7 @@ def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> li
     for source in sources:
         target = OBJECTS / Path(source).relative_to("csrc").with_suffix(".o")
         if not source.startswith(CLONES):
-            jobs.append(Job(source, target, [*compiler, *flags, "-c", source]))
+            jobs.append(Job(source, target, [*compiler, *flags, *defines, "-c", source]))
             continue
         for clone, extra in clones.items():
             command = [*compiler, *flags, f"-DGNNLIB_CLONE={clone}", *extra, "-c", source]
@@ -220,7 +239,7 @@ def cpu_jobs(compiler: list[str], includes: list[str], sources: list[str]) -> li
 
 
 def cuda_jobs(nvcc: str, includes: list[str]) -> list[Job]:
-    flags = [*NVCC_FLAGS, *gencodes(), *DEFINES, *includes]
+    flags = [*NVCC_FLAGS, *gencodes(nvcc), *DEFINES, *includes]
     jobs = []
     for path in sorted(ROOT.glob("csrc/cuda/*.cu")):
         source = path.relative_to(ROOT).as_posix()
@@ -238,7 +257,8 @@ class BuildKernels(build_ext):
         headers = [str(torch.folder / "include"), sysconfig.get_path("include")]
         includes = ["-Icsrc", *(part for folder in headers for part in ("-isystem", folder))]
         defines = ["-DGNNLIB_WITH_CUDA=1"] if nvcc else []
-        jobs = cpu_jobs(compiler, [*defines, *includes], ext.sources)
+        sources = [*ext.sources, *(["csrc/cuda/gpu.cpp"] if nvcc else [])]
+        jobs = cpu_jobs(compiler, includes, sources, defines)
         libraries = [f"-L{torch.folder / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         if nvcc:
             jobs += cuda_jobs(nvcc, includes)
@@ -293,7 +313,8 @@ def extensions() -> list[Extension]:
             stop("gnnlib's kernels build on Linux and macOS; here, set GNNLIB_BUILD_EXT=0 (slow).")
         for find in (find_torch, find_compiler, find_nvcc):
             find()
-    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/cpu/**/*.cpp")]
+    found = [*ROOT.glob("csrc/*.cpp"), *ROOT.glob("csrc/bindings/*.cpp")]
+    found += ROOT.glob("csrc/cpu/**/*.cpp")
     sources = sorted(path.relative_to(ROOT).as_posix() for path in found)
     return [Extension("gnnlib._C", sources, py_limited_api=True)]
 

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--graphs", help="some graphs, by name, with commas")
     found.add_argument("--only", default="", help="cases whose name has this in it")
     found.add_argument("--rounds", type=int, default=7, help="the least number of rounds")
+    found.add_argument("--device", default="cpu", help="cpu or cuda")
     found.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     found.add_argument("--out", type=Path, help="where results go, instead of benchmarks/results")
     return found
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.training import steps as training
 
     torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
     timing.keep_memory()
     if options.out is not None:
         report.write_to(options.out)

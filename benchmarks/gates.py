@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import torch
+
 from benchmarks.cases import BOTH, FORWARD, OURS
 from benchmarks.graphs import LARGE
 
@@ -25,7 +27,8 @@ WEIGHTED = ("weighted sum, user order", "weighted sum, CSR order")
 SMALL = Gate(1.0, 2.0)
 
 # (case, pass) → peer → gate
-GATES: dict[tuple[str, str], dict[str, Gate]] = {
+Gates = dict[tuple[str, str], dict[str, Gate]]
+GATES: Gates = {
     ("sum", FORWARD): {
         "torch.sparse": Gate(1.5, 3.5),
         "torch.sparse, reduce": Gate(1.4, 2.4),
@@ -61,6 +64,20 @@ GATES: dict[tuple[str, str], dict[str, Gate]] = {
         for case in ("GATConv", "SAGEConv max", "max, MLP message")
     },
 }
+
+GPU_GATES: Gates = {
+    ("sum", FORWARD): {"torch.sparse": Gate(1.0, 1.2)},
+    **{(case, FORWARD): {"PyG": Gate(4, 7)} for case in (*WEIGHTED, "max", "min")},
+    ("GATConv", BOTH): {"PyG": Gate(4, 7)},
+    **{
+        (f"{model} step", BOTH): {"PyG": Gate(1, 1), "PyG, compiled": Gate(1, 1)}
+        for model in ("GCN", "GAT")
+    },
+}
+
+
+def gates() -> Gates:
+    return GPU_GATES if torch.get_default_device().type == "cuda" else GATES
 
 
 def ratios(row: Row) -> dict[str, float]:
@@ -98,7 +115,7 @@ def by_peer(rows: Iterable[Row]) -> list[dict[str, Any]]:
     for (case, passes, side), pairs in found.items():
         small = [ratio for row, ratio in pairs if not is_large(row)]
         large = [(ratio, row["graph"], row["size"]) for row, ratio in pairs if is_large(row)]
-        gate = GATES.get((case, passes), {}).get(side)
+        gate = gates().get((case, passes), {}).get(side)
         worst = min(large, default=None)
         line = {
             "case": case,

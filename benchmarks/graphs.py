@@ -36,7 +36,8 @@ class Edges:
         pairs = (source * self.num_nodes + target)[source != target].unique()
         if 2 * len(pairs) > self.num_edges:
             generator = torch.Generator().manual_seed(0)
-            pairs = pairs[torch.randperm(len(pairs), generator=generator)[: self.num_edges // 2]]
+            chosen = torch.randperm(len(pairs), generator=generator, device="cpu")
+            pairs = pairs[chosen[: self.num_edges // 2].to(pairs.device)]
         source, target = pairs // self.num_nodes, pairs % self.num_nodes
         key = torch.cat([pairs, target * self.num_nodes + source]).sort().values
         ends = torch.stack([key // self.num_nodes, key % self.num_nodes])
@@ -133,11 +134,19 @@ def check_names(names: Iterable[str]) -> None:
             raise ValueError(f"there is no graph {name!r}; there are {', '.join(READERS)}")
 
 
+def drawn(name: str, draw: Callable[[int, int], Tensor], num_nodes: int, num_edges: int) -> Edges:
+    """A graph of `power_law` or `uniform`: the same for every device."""
+    with torch.device("cpu"):
+        edge_index = draw(num_nodes, num_edges)
+    return Edges(name, edge_index.to(torch.get_default_device()), num_nodes)
+
+
 def read(name: str) -> Edges:
     """One of READERS.
 
     Raises:
         OSError: its files are not at hand.
     """
-    edge_index, num_nodes = READERS[name]()
-    return Edges(name, edge_index, num_nodes)
+    with torch.device("cpu"):  # the same graph for every device
+        edge_index, num_nodes = READERS[name]()
+    return Edges(name, edge_index.to(torch.get_default_device()), num_nodes)

@@ -70,7 +70,8 @@ def versions() -> dict[str, str]:
 
 def room_for(num_bytes: float) -> None:
     """Raises a MemoryError where a peer's arrays would take more than half of the free memory."""
-    free = _free_bytes()
+    on_gpu = torch.get_default_device().type == "cuda"
+    free = torch.cuda.mem_get_info()[0] if on_gpu else _free_bytes()
     if free is not None and num_bytes > free / 2:
         raise MemoryError(f"needs {num_bytes / 1e9:.1f} GB; {free / 1e9:.1f} GB are free")
 

@@ -26,8 +26,12 @@ def write_to(path: Path) -> None:
 
 def stamp() -> dict[str, object]:
     """What a number depends on besides the code."""
+    gpu = {}
+    if torch.get_default_device().type == "cuda":
+        gpu = {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     return {
         "date": date.today().isoformat(),
+        **gpu,
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -38,6 +42,12 @@ def stamp() -> dict[str, object]:
         "torch": torch.__version__,
         **{package: _version(package) for package in PEERS},
     }
+
+
+def device() -> str:
+    """What was measured, as titles name it."""
+    kind = torch.get_default_device().type
+    return torch.cuda.get_device_name() if kind == "cuda" else kind.upper()
 
 
 def _version(package: str) -> str:

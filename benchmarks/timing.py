@@ -2,6 +2,9 @@
 
 A machine's speed drifts; sides that alternate drift together, so the ratio of their medians holds
 where a single time does not.
+
+On a GPU, torch's default device then, a call is timed by events on its stream, from an idle GPU and
+with caches that hold nothing of it: what Python takes counts as far as the GPU waits for it.
 """
 
 import ctypes
@@ -9,7 +12,11 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 
+import torch
+
+FLUSHED = 2**28  # bytes that are written before a call is timed on a GPU, beyond its caches
 SHORT = 0.02  # seconds; what a call finds in the caches decides below this
 SLOW, FEW = 10.0, 3  # sides that take SLOW times as long as the fastest have FEW rounds
 
@@ -51,11 +58,11 @@ def interleave(
         most: and there are fewer than this.
     """
     warm = dict.fromkeys(sides, 0.0)
+    on_gpu = torch.get_default_device().type == "cuda"
+    timed = timed_on_gpu if on_gpu else timed_on_cpu
     for name, call in sides.items():
         for _ in range(warm_up):
-            start = time.perf_counter()
-            call()
-            warm[name] = time.perf_counter() - start
+            warm[name] = timed(call)
     is_short = max(warm.values(), default=0.0) < SHORT
     slow = {name for name, took in warm.items() if took > SLOW * min(warm.values())}
     taken: dict[str, list[float]] = {name: [] for name in sides}
@@ -66,10 +73,30 @@ def interleave(
         for name in order:
             if done >= FEW and name in slow:
                 continue
-            if is_short:
+            if is_short and not on_gpu:
                 sides[name]()
-            start = time.perf_counter()
-            sides[name]()
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(timed(sides[name]))
         done += 1
     return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def timed_on_cpu(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def timed_on_gpu(call: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    _flushing().zero_()
+    torch.cuda.synchronize()
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+@cache
+def _flushing() -> torch.Tensor:
+    return torch.empty(FLUSHED, dtype=torch.uint8, device="cuda")

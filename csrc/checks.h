@@ -116,6 +116,22 @@ inline ScalarType accumulate_type(ScalarType type) {
   return type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }
 
+inline bool same_device(const Tensor& a, const Tensor& b) {
+  if (a.is_cpu() || b.is_cpu()) return a.is_cpu() == b.is_cpu();
+  return a.get_device_index() == b.get_device_index();
+}
+
+inline std::string device_name(const Tensor& t) {
+  return t.is_cpu() ? "cpu" : "cuda:" + std::to_string(t.get_device_index());
+}
+
+// Of the dropout.
+inline void check_seed(const char* op, const Tensor& seed, const Tensor& beside) {
+  if (seed.scalar_type() != ScalarType::Long || seed.numel() != 1 || !same_device(seed, beside)) {
+    fail(op, ": seed must be one int64 on the device of the values");
+  }
+}
+
 // How a row's values are divided: heads times dim.
 struct RowShape {
   int64_t heads = 1, dim = 1;

@@ -20,6 +20,7 @@ from ._capture import Outside, leaf_of, sees_all, writable
 from ._memo import is_tracing
 from .adjacency import Adjacency
 from .ops._apply import visible
+from .ops._door import known, part_of
 from .ops._dtypes import accumulate_dtype
 
 SPLITTABLE = ("sum", "mean", "max", "min", "mul")
@@ -103,7 +104,7 @@ class Run:
         """The rows that a slice of the edges takes; None: the slice itself."""
         adj = self.adj
         rows = {"src": adj.col, "dst": adj.row, "edge": adj.eid}[side]
-        return None if rows is None else rows[begin:end]
+        return None if rows is None else part_of(rows, begin, end)
 
     def gather(self, tensors: Sequence[Tensor], begin: int, end: int) -> list[Tensor]:
         out = []
@@ -306,6 +307,7 @@ def _results(
 ) -> list[Tensor]:
     """The reduced messages of a block, one tensor a reducer."""
     ptr = plan.ptr[block.first : block.last + 1] - block.begin
+    known(ptr, block.end - block.begin, immutable=True)
     with outside or nullcontext():
         message = run.call(edges, ptr, plan.rows_ptr is not None)
     return [ops.segment_reduce(ptr, message, reduce=reduce) for reduce in reduces]

@@ -84,6 +84,7 @@ class Adjacency:
         object.__setattr__(self, "num_src", num_src)
         object.__setattr__(self, "eid", eid)
         object.__setattr__(self, "_memo", {})
+        known(ptr, col.shape[0], immutable=True)
         known(col, num_src, immutable=True)
         if eid is not None:
             known(eid, col.shape[0], once=True, immutable=True)

@@ -50,7 +50,7 @@ def _setup(
     return subprocess.run(
         [*prefix, "setup.py", *command],
         cwd=checkout,
-        env=variables | (env or {}),
+        env=variables | {"GNNLIB_CUDA": "0"} | (env or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -97,8 +97,6 @@ def test_without_kernels_neither_torch_nor_a_compiler_is_needed(checkout: Path):
 
 
 def test_cuda_without_nvcc_is_refused(checkout: Path):
-    (checkout / "csrc/cuda").mkdir()
-    (checkout / "csrc/cuda/spmm.cu").touch()
     compiler = shutil.which("c++") or shutil.which("g++")
     if compiler is None:
         pytest.skip("no C++ compiler")
@@ -107,12 +105,50 @@ def test_cuda_without_nvcc_is_refused(checkout: Path):
     assert "no nvcc" in _message(done)[0]
 
 
-@pytest.mark.skipif(any(ROOT.glob("csrc/cuda/*.cu")), reason="this version has CUDA kernels")
-def test_cuda_is_refused_while_there_are_no_cuda_kernels(checkout: Path):
-    assert (
-        "no CUDA kernels yet"
-        in _message(_setup(checkout, "build_ext", env={"GNNLIB_CUDA": "1"}))[0]
-    )
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("c++", "ar"))), reason="needs a C++ compiler, stands in for nvcc"
+)
+def test_cuda_is_compiled_for_the_architectures_that_nvcc_knows(checkout: Path):
+    (checkout / "csrc/cuda").mkdir()
+    for name in ("csrc/cuda/one.cu", "csrc/cuda/gpu.cpp", "csrc/cpu/two.cpp"):
+        (checkout / name).touch()
+    (checkout / "toolkit/lib64").mkdir(parents=True)
+    subprocess.run(["ar", "rcs", checkout / "toolkit/lib64/libcudart_static.a"], check=True)
+    nvcc = checkout / "bin/nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text(f"""#!/bin/sh
+case "$*" in
+--list-gpu-arch) printf 'compute_75\\ncompute_80\\ncompute_90\\n' ;;
+--dryrun*) echo '#$ TOP={checkout}/toolkit' >&2 ;;
+*)
+    echo "$@" >>{checkout}/asked
+    echo 'ptxas info    : Used 40 registers' >&2
+    while [ "$1" != -o ]; do shift; done
+    printf 'x: \\n' >"$2.d"
+    exec c++ -x c++ -c /dev/null -o "$2" ;;
+esac
+""")
+    nvcc.chmod(0o755)
+    path = {"PATH": f"{nvcc.parent}:{os.environ['PATH']}"}
+
+    def asked(**environment: str) -> list[str]:
+        done = _setup(checkout, "build_ext", env=path | {"GNNLIB_CUDA": "1"} | environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "ptxas" not in done.stdout + done.stderr
+        command = (checkout / "asked").read_text().splitlines()[-1]
+        return re.findall(r"-gencode=arch=(\S+)", command)
+
+    both = ["compute_80,code=sm_80", "compute_90,code=sm_90", "compute_90,code=compute_90"]
+    assert asked() == both
+    assert (checkout / "build/objects/cuda/one.ptxas").read_text().endswith("registers\n")
+    one = ["compute_90a,code=sm_90a", "compute_90a,code=compute_90a"]
+    assert asked(GNNLIB_CUDA_ARCHS="90a") == one
+    wrong = path | {"GNNLIB_CUDA": "1", "GNNLIB_CUDA_ARCHS": "hopper"}
+    done = _setup(checkout, "build_ext", env=wrong)
+    assert _message(done)[0] == "GNNLIB_CUDA_ARCHS must read like \"80;90;100\", got 'hopper'"
+    nvcc.write_text(nvcc.read_text().replace("exec c++", "exit 1; exec c++"))
+    done = _setup(checkout, "build_ext", env=path | {"GNNLIB_CUDA": "1", "GNNLIB_CUDA_ARCHS": "80"})
+    assert _message(done)[-1].startswith("GNNLIB_CUDA=0 and this command again")
 
 
 @pytest.mark.parametrize("name", ["GNNLIB_CUDA", "GNNLIB_BUILD_EXT"])

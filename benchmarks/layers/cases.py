@@ -42,11 +42,13 @@ def case(layer: Layer, s: Structures, passes: str) -> Case:
 
         return forward
 
-    def pyg(structure) -> Call:
+    def pyg(structure, compiled: bool = False) -> Call:
         if isinstance(structure, torch.Tensor):
             room_for(5 * 4 * s.edges.num_edges * WIDTH)
         module = layer.pyg()
         module.load_state_dict(ours.state_dict())
+        if compiled:
+            module.compile()
         return side(module, lambda module, x: module(x, structure))
 
     def dgl() -> Call:
@@ -58,6 +60,8 @@ def case(layer: Layer, s: Structures, passes: str) -> Case:
         "gnnlib": lambda: side(ours, lambda module, x: module(x, graph)),
         "PyG": lambda: pyg(s.edge_index),
     }
+    if s.edge_index.is_cuda:
+        sides["PyG, compiled"] = lambda: pyg(s.edge_index, compiled=True)
     if layer.fused:
         sides["PyG, SparseTensor"] = lambda: pyg(s.sparse_tensor)
     if layer.dgl is not None:

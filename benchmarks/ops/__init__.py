@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmarks import graphs, suite
+from benchmarks import graphs, report, suite
 from benchmarks.cases import Case, Settings
 from benchmarks.layers.cases import attention
 from benchmarks.ops import bf16, scatter, sddmm, segment, spmm
@@ -24,13 +24,13 @@ def run(settings: Settings) -> None:
             yield from attention(s)
 
     names = settings.graphs or (graphs.QUICK if settings.quick else graphs.ALL)
-    suite.run("ops", "Operators, fp32, CPU", settings, suite.read(names), cases)
+    suite.run("ops", f"Operators, fp32, {report.device()}", settings, suite.read(names), cases)
 
 
 def run_scatter(settings: Settings) -> None:
     """The same reducers on an unsorted index."""
     names = tuple(settings.graphs) if settings.graphs else None
     widths = (64,) if settings.quick else scatter.WIDTHS
-    title = "scatter on an unsorted index, fp32, CPU"
+    title = f"scatter on an unsorted index, fp32, {report.device()}"
     problems = scatter.graphs(settings.quick, names)
     suite.run("scatter", title, settings, problems, lambda s: scatter.cases(s, widths))

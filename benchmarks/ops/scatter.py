@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import BOTH, FORWARD, Case, Prepare, Traffic, both, tie_free
-from benchmarks.graphs import Edges, power_law, uniform
+from benchmarks.graphs import Edges, drawn, power_law, uniform
 from benchmarks.peers import Structures, part
 from gnnlib import ops
 
@@ -22,13 +22,13 @@ WIDTHS = (1, 16, 64)
 def graphs(quick: bool, names: tuple[str, ...] | None) -> Iterator[Edges]:
     """The index is the row of destinations."""
     if names == ("tiny",):
-        yield Edges("E=300, uniform", uniform(60, 300), 60)
+        yield drawn("E=300, uniform", uniform, 60, 300)
         return
-    drawn: Mapping[str, Callable[..., Tensor]] = {"uniform": uniform, "power law": power_law}
+    kinds: Mapping[str, Callable[..., Tensor]] = {"uniform": uniform, "power law": power_law}
     for num_edges, num_nodes in SIZES[: 2 if quick else None]:
-        for kind, draw in drawn.items():
+        for kind, draw in kinds.items():
             name = f"E={num_edges:.0e}, {kind}".replace("e+0", "e")
-            yield Edges(name, draw(num_nodes, num_edges), num_nodes)
+            yield drawn(name, draw, num_nodes, num_edges)
 
 
 def cases(s: Structures, features: tuple[int, ...]) -> Iterator[Case]:

@@ -80,13 +80,19 @@ def peer(name: str, ours: Any, side: str, s: Structures) -> tuple[nn.Module, Any
 
 
 def sides(name: str) -> tuple[str, ...]:
-    return tuple(side for side in PEERS if "SparseTensor" not in side or name not in GATHERS)
+    found = [side for side in PEERS if "SparseTensor" not in side or name not in GATHERS]
+    on_gpu = torch.get_default_device().type == "cuda"
+    return (*found, "PyG, compiled") if on_gpu else tuple(found)
 
 
 def data(names: Any) -> Graph:
     """Cora with the public split; with "tiny", a graph for the tests of the suite itself."""
-    if list(names or ()) != ["tiny"]:
-        return graphs.cora()
+    device = torch.get_default_device()
+    with torch.device("cpu"):
+        return (graphs.cora() if list(names or ()) != ["tiny"] else _tiny()).to(device)
+
+
+def _tiny() -> Graph:
     edges = graphs.read("tiny").symmetric()
     generator = torch.Generator().manual_seed(0)
     x = (torch.rand(60, 12, generator=generator) > 0.8).float()

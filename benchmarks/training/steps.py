@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks import suite
+from benchmarks import report, suite
 from benchmarks.cases import BOTH, OURS, Call, Case, Differs, Prepare, Settings
 from benchmarks.graphs import Edges
 from benchmarks.peers import Structures
@@ -54,6 +54,8 @@ def case(name: str, data: Graph, s: Structures) -> Case:
             error = float((model.eval()(x, graph) - logits).abs().max())
         if not error <= 1e-4 * float(logits.abs().max()):
             raise Differs(f"logits by up to {error:.2g}")
+        if side.endswith("compiled"):
+            model.compile()
         return stepper(model, x, graph, data)
 
     sides: dict[str, Prepare] = {
@@ -73,4 +75,4 @@ def run(settings: Settings) -> None:
             yield case(model, data, s)
 
     edges = Edges(name, data.edge_index, data.num_nodes)
-    suite.run("training", f"A training step on {name}, CPU", settings, [edges], cases)
+    suite.run("training", f"A training step on {name}, {report.device()}", settings, [edges], cases)

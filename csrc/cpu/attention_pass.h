@@ -1,7 +1,7 @@
 // What the passes of attention are made of: blocks of the edges of a row, and sums over them.
 #pragma once
 
-#include "hash.h"
+#include "../hash.h"
 #include "heads.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {

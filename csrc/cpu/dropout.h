@@ -2,7 +2,8 @@
 // same mask again in place of keeping it, and the order of the edges in memory does not matter.
 #pragma once
 
-#include "hash.h"
+#include "../hash.h"
+#include "vec.h"
 
 namespace gnnlib::cpu::GNNLIB_CLONE {
 

@@ -1,10 +1,9 @@
-// Bindings of coo_to_csr, csr_transpose and csr_add_loops.
+// Building structures on the CPU.
 #include "layout.h"
 
-#include <cstring>
 #include <memory>
 
-#include "bind.h"
+#include "device.h"
 
 namespace gnnlib::cpu {
 
@@ -50,33 +49,15 @@ static Sorted sort_by_key(const char* op, const char* key_name, const Tensor& ke
   return {ptr, sorted, position};
 }
 
-void check_num_rows(const char* op, const char* name, int64_t num_rows, const Tensor& key) {
-  if (num_rows < 0) fail(op, ": ", name, " must not be negative, got ", num_rows);
-  const bool wide = key.scalar_type() == ScalarType::Long;
-  check_wide(op, name, num_rows, wide);
-  check_wide(op, "num_edges", key.numel(), wide);
-}
-
-Sorted sort_edges(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
-                  const char* rows_name, int64_t num_rows) {
-  check_num_rows(op, rows_name, num_rows, key);
+Sorted Cpu::sort(const char* op, const char* key_name, const Tensor& key, const Tensor* value,
+                 int64_t num_rows, bool) const {
   return key.scalar_type() == ScalarType::Long
              ? sort_by_key<int64_t>(op, key_name, key, value, num_rows)
              : sort_by_key<int32_t>(op, key_name, key, value, num_rows);
 }
 
-std::tuple<Tensor, Tensor, Tensor> coo_to_csr(const Tensor& dst_, const Tensor& src_,
-                                              int64_t num_dst) {
-  check_index("coo_to_csr", "dst", dst_);
-  const Tensor dst = dense(dst_), src = dense(src_);
-  check_same_dtype("coo_to_csr", "src", src, "dst", dst.scalar_type());
-  check_shape("coo_to_csr", "src", src, {dst.numel()});
-  Sorted s = sort_edges("coo_to_csr", "dst", dst, &src, "num_dst", num_dst);
-  return {s.ptr, s.value, s.position};
-}
-
 template <typename I>
-static Tensor row_of_each_edge(const BoundCsr& csr) {
+static Tensor rows_of(const BoundCsr& csr) {
   Tensor row = torch::stable::new_empty(csr.ptr, {csr.num_edges});
   const I* ptr = static_cast<const I*>(csr.ptr.data_ptr());
   I* to = static_cast<I*>(row.data_ptr());
@@ -88,17 +69,12 @@ static Tensor row_of_each_edge(const BoundCsr& csr) {
   return row;
 }
 
-std::tuple<Tensor, Tensor, Tensor> csr_transpose(const Tensor& ptr, const Tensor& col,
-                                                 int64_t num_src) {
-  const BoundCsr csr("csr_transpose", ptr, col, std::nullopt);
-  csr.check_edges("csr_transpose", csr.num_edges);
-  const Tensor row = csr.wide ? row_of_each_edge<int64_t>(csr) : row_of_each_edge<int32_t>(csr);
-  Sorted s = sort_edges("csr_transpose", "col", *csr.col, &row, "num_src", num_src);
-  return {s.ptr, s.value, s.position};
+Tensor Cpu::row_of_each_edge(const BoundCsr& csr) const {
+  return csr.wide ? rows_of<int64_t>(csr) : rows_of<int32_t>(csr);
 }
 
 template <typename I>
-static std::tuple<Tensor, Tensor, Tensor> add_loops(const BoundCsr& csr) {
+static std::tuple<Tensor, Tensor, Tensor> loops_of(const BoundCsr& csr) {
   const I* ptr = static_cast<const I*>(csr.ptr.data_ptr());
   const I* col = static_cast<const I*>(csr.col->data_ptr());
   const I* eid = static_cast<const I*>(pointer(csr.eid));
@@ -132,21 +108,8 @@ static std::tuple<Tensor, Tensor, Tensor> add_loops(const BoundCsr& csr) {
   return {new_ptr, new_col, new_eid};
 }
 
-std::tuple<Tensor, Tensor, Tensor> csr_add_loops(const Tensor& ptr, const Tensor& col,
-                                                 const OptionalTensor& eid) {
-  const BoundCsr csr("csr_add_loops", ptr, col, eid);
-  csr.check_edges("csr_add_loops", csr.num_edges);
-  if (!csr.wide && csr.num_edges + csr.num_rows > std::numeric_limits<int32_t>::max()) {
-    fail("csr_add_loops: ", csr.num_edges, " edges and up to ", csr.num_rows,
-         " loops need int64 indices, got int32");
-  }
-  return csr.wide ? add_loops<int64_t>(csr) : add_loops<int32_t>(csr);
+std::tuple<Tensor, Tensor, Tensor> Cpu::add_loops(const BoundCsr& csr) const {
+  return csr.wide ? loops_of<int64_t>(csr) : loops_of<int32_t>(csr);
 }
 
 }  // namespace gnnlib::cpu
-
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("coo_to_csr", TORCH_BOX(&gnnlib::cpu::coo_to_csr));
-  m.impl("csr_transpose", TORCH_BOX(&gnnlib::cpu::csr_transpose));
-  m.impl("csr_add_loops", TORCH_BOX(&gnnlib::cpu::csr_add_loops));
-}

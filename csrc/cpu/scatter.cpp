@@ -1,102 +1,26 @@
-// Bindings of gather_rows, scatter and scatter_add_.
-#include "spmm_args.h"
+// scatter of narrow rows on the CPU, one by one.
+#include "device.h"
 
 namespace gnnlib::cpu {
 
-static int64_t index_at(const Tensor& index, int64_t k) {
-  return index.scalar_type() == ScalarType::Long ? static_cast<const int64_t*>(index.data_ptr())[k]
-                                                 : static_cast<const int32_t*>(index.data_ptr())[k];
-}
-
-static void check_range(const char* op, const Tensor& index, int64_t rows) {
-  const int64_t n = index.numel();
-  bool good = true;
-  if (index.scalar_type() == ScalarType::Long) {
-    const int64_t* at = static_cast<const int64_t*>(index.data_ptr());
-    for (int64_t k = 0; k < n; ++k) good &= uint64_t(at[k]) < uint64_t(rows);
-  } else {
-    const int32_t* at = static_cast<const int32_t*>(index.data_ptr());
-    for (int64_t k = 0; k < n; ++k) good &= at[k] >= 0 && at[k] < rows;
-  }
-  if (good) return;
-  for (int64_t k = 0; k < n; ++k) {
-    const int64_t i = index_at(index, k);
-    if (i < 0 || i >= rows) {
-      fail(op, ": index must be below ", rows, " and not negative: position ", k, " is ", i);
-    }
-  }
-}
-
-static void check_pair(const char* op, const Tensor& x, const Tensor& index) {
-  check_index(op, "index", index);
-  if (x.dim() < 1 || x.size(0) != index.numel()) {
-    fail(op, ": x must have one row per index: index has ", index.numel(), ", x shape ",
-         shape_of(x));
-  }
-}
-
-Tensor gathered(const Tensor& x, const Tensor& index) {
-  Tensor out = new_output(x, with_rows(x, index.numel()));
-  RowsArgs args{};
-  args.from = x.data_ptr();
-  args.to = out.data_ptr();
-  args.index = index.data_ptr();
-  args.bytes = flat_rows(x).dim * int64_t(x.element_size());
-  args.wide = index.scalar_type() == ScalarType::Long;
-  parallel_even(index.numel(), out.numel(),
-                [&](int64_t first, int64_t last) { kernels().gather(args, first, last); });
-  return out;
-}
-
-Tensor gather_rows(const Tensor& x_, const Tensor& index_) {
-  check_index("gather_rows", "index", index_);
-  if (x_.dim() < 1) fail("gather_rows: x must have rows, got a scalar");
-  const Tensor x = dense(x_), index = dense(index_);
-  check_range("gather_rows", index, x.size(0));
-  return gathered(x, index);
-}
-
-// The edges of each row, in the order of x.
-static Sorted rows_of(const char* op, const Tensor& x, const Tensor& index, int64_t num_rows) {
-  check_pair(op, x, index);
-  return sort_edges(op, "index", dense(index), nullptr, "num_rows", num_rows);
-}
-
-// Rows of at most so many values are added one by one: to sort the index, or to divide the rows
-// among the threads, takes longer than that.
+// Rows of at most so many values: to sort the index, or to divide the rows among the threads, takes
+// longer than that.
 constexpr int64_t kNarrow = 4;
 
-static void add_rows(const char* op, const Tensor& out, const Tensor& x_, const Tensor& index_) {
-  check_pair(op, x_, index_);
-  const Tensor x = dense(x_), index = dense(index_);
-  if (!out.is_contiguous()) fail(op, ": out must be contiguous");
-  check_floating(op, "x", x);
-  if (out.scalar_type() != accumulate_type(x.scalar_type())) {
-    fail(op, ": out must be float64 for float64 x and float32 for all others, got ",
-         name_of(out.scalar_type()), " with x ", name_of(x.scalar_type()));
-  }
-  check_shape(op, "out", out, with_rows(x, -1));
-  check_range(op, index, out.size(0));
-  ScatterAddArgs args{};
-  args.index = index.data_ptr();
-  args.x = x.data_ptr();
-  args.out = out.data_ptr();
-  args.num_edges = index.numel();
-  args.dim = flat_rows(x).dim;
-  args.dtype = dtype_of(op, "x", x);
-  args.wide = index.scalar_type() == ScalarType::Long;
-  // Each thread reads all of the index, and guesses wrongly which rows are its own.
-  const int64_t work = args.dim <= kNarrow ? 0 : x.numel();
-  parallel_even(out.size(0), work,
-                [&](int64_t first, int64_t last) { kernels().scatter_add(args, first, last); });
-}
-
-void scatter_add_(Tensor out, const Tensor& x, const Tensor& index) {
-  add_rows("scatter_add_", out, x, index);
-}
-
 template <typename S, typename I>
-static void share_rows(const Tensor& out, const Tensor& index) {
+static void multiply(const Tensor& out, const Tensor& x, const Tensor& index) {
+  const I* at = static_cast<const I*>(index.data_ptr());
+  const S* from = static_cast<const S*>(x.data_ptr());
+  S* to = static_cast<S*>(out.data_ptr());
+  const int64_t values = flat_rows(x).dim;
+  for (int64_t k = 0; k < index.numel(); ++k) {
+    for (int64_t d = 0; d < values; ++d) to[at[k] * values + d] *= from[k * values + d];
+  }
+}
+
+// Sums become means.
+template <typename S, typename I>
+static void share(const Tensor& out, const Tensor& index) {
   std::vector<int64_t> counts(out.size(0));
   const I* at = static_cast<const I*>(index.data_ptr());
   for (int64_t k = 0; k < index.numel(); ++k) ++counts[at[k]];
@@ -104,59 +28,46 @@ static void share_rows(const Tensor& out, const Tensor& index) {
   const int64_t values = flat_rows(out).dim;
   for (int64_t i = 0; i < out.size(0); ++i) {
     if (counts[i] < 2) continue;
-    const S share = S(1) / S(counts[i]);
-    for (int64_t d = 0; d < values; ++d) to[i * values + d] *= share;
+    const S part = S(1) / S(counts[i]);
+    for (int64_t d = 0; d < values; ++d) to[i * values + d] *= part;
   }
 }
 
-// The same sums and means, to the bit, as those of the sorted index.
-static Tensor scatter_narrow(const char* op, const Tensor& x, const Tensor& index, int64_t num_rows,
-                             bool mean) {
-  check_num_rows(op, "num_rows", num_rows, index);
-  Tensor out = torch::stable::new_zeros(x, with_rows(x, num_rows));
-  add_rows(op, out, x, index);
-  if (!mean) return out;
-  const Tensor at = dense(index);
-  const bool wide = at.scalar_type() == ScalarType::Long;
-  if (x.scalar_type() == ScalarType::Double) {
-    wide ? share_rows<double, int64_t>(out, at) : share_rows<double, int32_t>(out, at);
-  } else {
-    wide ? share_rows<float, int64_t>(out, at) : share_rows<float, int32_t>(out, at);
+std::optional<Tensor> Cpu::scatter(const Tensor& x_, const Tensor& index_, int64_t num_rows,
+                                   Text reduce) const {
+  const bool known = reduce == "sum" || reduce == "mean" || reduce == "mul";
+  const ScalarType type = x_.scalar_type();
+  const bool full = type == ScalarType::Float || type == ScalarType::Double;
+  if (!known || !full || flat_rows(x_).dim > kNarrow) return std::nullopt;
+  const Tensor x = dense(x_), index = dense(index_);
+  check_rows("scatter", index, num_rows);
+  const auto sizes = with_rows(x, num_rows);
+  Tensor out =
+      reduce == "mul" ? torch::stable::new_empty(x, sizes) : torch::stable::new_zeros(x, sizes);
+  const bool wide = index.scalar_type() == ScalarType::Long;
+  auto typed = [&](const auto& f) {
+    if (type == ScalarType::Double) {
+      wide ? f.template operator()<double, int64_t>() : f.template operator()<double, int32_t>();
+    } else {
+      wide ? f.template operator()<float, int64_t>() : f.template operator()<float, int32_t>();
+    }
+  };
+  if (reduce == "mul") {
+    torch::stable::fill_(out, 1);
+    typed([&]<typename S, typename I>() { multiply<S, I>(out, x, index); });
+    return out;
   }
+  ScatterAddArgs args{};
+  args.index = index.data_ptr();
+  args.x = x.data_ptr();
+  args.out = out.data_ptr();
+  args.num_edges = index.numel();
+  args.dim = flat_rows(x).dim;
+  args.dtype = dtype_of("scatter", "x", x);
+  args.wide = wide;
+  scatter_add(out, index, args);
+  if (reduce == "mean") typed([&]<typename S, typename I>() { share<S, I>(out, index); });
   return out;
 }
 
-Tensor scatter(const Tensor& x, const Tensor& index, int64_t num_rows, Text reduce) {
-  const bool adds_itself = x.dim() > 0 && is_floating(x.scalar_type()) &&
-                           x.scalar_type() == accumulate_type(x.scalar_type());
-  if (adds_itself && (reduce == "sum" || reduce == "mean") && flat_rows(x).dim <= kNarrow)
-    return scatter_narrow("scatter", x, index, num_rows, reduce == "mean");
-  const auto [ptr, _, order] = rows_of("scatter", x, index, num_rows);
-  return spmm(ptr, order, std::nullopt, std::nullopt, x, reduce, std::nullopt, std::nullopt);
-}
-
-template <typename I>
-static void rename(Tensor& arg, const Tensor& order) {
-  I* at = static_cast<I*>(arg.data_ptr());
-  const I* to = static_cast<const I*>(order.data_ptr());
-  parallel_even(arg.numel(), arg.numel(), [&](int64_t first, int64_t last) {
-    for (int64_t n = first; n < last; ++n) at[n] = at[n] < 0 ? at[n] : to[at[n]];
-  });
-}
-
-std::tuple<Tensor, Tensor> scatter_arg(const Tensor& x, const Tensor& index, int64_t num_rows,
-                                       Text reduce) {
-  const auto [ptr, _, order] = rows_of("scatter_arg", x, index, num_rows);
-  auto [out, arg] = spmm_arg(ptr, order, std::nullopt, std::nullopt, x, reduce);
-  arg.scalar_type() == ScalarType::Long ? rename<int64_t>(arg, order) : rename<int32_t>(arg, order);
-  return {out, arg};
-}
-
 }  // namespace gnnlib::cpu
-
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("gather_rows", TORCH_BOX(&gnnlib::cpu::gather_rows));
-  m.impl("scatter", TORCH_BOX(&gnnlib::cpu::scatter));
-  m.impl("scatter_arg", TORCH_BOX(&gnnlib::cpu::scatter_arg));
-  m.impl("scatter_add_", TORCH_BOX(&gnnlib::cpu::scatter_add_));
-}

@@ -36,6 +36,7 @@ SUITES = (
 @click.option("--graphs", metavar="NAMES", help="Some graphs, with commas between them.")
 @click.option("--only", metavar="TEXT", help="Cases whose name has this in it.")
 @click.option("--rounds", type=COUNT, metavar="N", help="The least number of rounds.  [default: 7]")
+@click.option("--device", metavar="NAME", help="cpu or cuda.  [default: cpu]")
 @click.option("--threads", type=COUNT, metavar="N", help="Threads of every library.  [default: 2]")
 @click.option(
     "--out",
@@ -51,6 +52,7 @@ def bench(
     graphs: str | None,
     only: str | None,
     rounds: int | None,
+    device: str | None,
     threads: int | None,
     out: Path | None,
 ) -> None:
@@ -72,7 +74,8 @@ def bench(
     """
     folder = _checkout()
     words = [suite, *(["--quick"] if quick else [])]
-    given = {"graphs": graphs, "only": only, "rounds": rounds, "threads": threads}
+    given = {"graphs": graphs, "only": only, "rounds": rounds}
+    given |= {"device": device, "threads": threads}
     given["out"] = None if out is None else out.resolve()
     for name, value in given.items():
         words += [] if value is None else [f"--{name}", str(value)]

@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import ops
 from .._ranges import ranges
 from ..adjacency import Adjacency
+from ..ops._door import known
 from ._norm import inverse_root
 
 AGGREGATIONS = ("sym", "mean", "sum", "attention")
@@ -139,7 +140,8 @@ def _scales(
     if aggr == "sym":  # Schur's test with the roots of the degrees: ‖C‖₂ ≤ 1
         return inverse_root(d_in), inverse_root(d_out)
     if segments is None:
-        segments = torch.tensor([0, adj.num_dst], device=adj.device)
+        segments = torch.arange(2, device=adj.device) * adj.num_dst
+        known(segments, adj.num_dst, immutable=True)
     most_in, most_out = (ops.segment_reduce(segments, d, reduce="max") for d in (d_in, d_out))
     per_graph = inverse_root(most_in) * inverse_root(most_out)  # ‖C‖₂² ≤ ‖C‖₁ ‖C‖_∞
     return ops.segment_expand(segments, per_graph, adj.num_dst), None

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .._memo import is_tracing, memo_of_tensor
-from ._door import check_range, known
+from ._door import check_ptr, check_range, known
 from ._dtypes import accumulate_dtype
 from .layout import csr_transpose
 
@@ -71,6 +71,8 @@ def transposed(
     if transpose is None:
         transpose = csr_transpose(ptr, col, num_src)
     t_ptr, t_row, t_pos = transpose() if callable(transpose) else transpose
+    if t_ptr.is_cuda:
+        check_ptr("t_ptr", t_ptr, col.shape[0])
     check_range("t_row", t_row, ptr.shape[0] - 1, "destination ids below num_dst")
     check_range("t_pos", t_pos, col.shape[0], "positions below num_edges", once=True)
     return t_ptr, t_row, t_pos, None if eid is None else _turned_ids(eid, t_pos)

@@ -26,6 +26,7 @@ from ._common import (
 from ._door import check_edges
 from ._dtypes import accumulate_dtype
 from ._fake import fake_rule
+from .dropout import draw_seed
 
 _gat = torch.ops.gnnlib.attention_gat.default
 _gat_backward = torch.ops.gnnlib.attention_gat_backward.default
@@ -66,7 +67,8 @@ def attention_gat(
         eid: edge id of each CSR position, [E].
         negative_slope: of the LeakyReLU; 1 takes the sum as it is.
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -90,10 +92,10 @@ def attention_gat(
     scores = (score_src, score_dst, score_edge)
     if all(score is None for score in scores):
         raise TypeError("one of score_src, score_dst, score_edge must be given, all are None")
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     (x,) = autocast(x)
     scores = tuple(_widened(score, x) for score in scores)
-    seed = _checked("negative_slope", negative_slope, dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed, x)
     if not needs_grad(x, *scores):
         return _gat(ptr, col, eid, x, *scores, negative_slope, dropout, seed)[0]
     rest = (*distinct(x, *scores), negative_slope, dropout, seed)
@@ -129,7 +131,8 @@ def attention_gatv2(
         eid: edge id of each CSR position, [E]: what dropout hashes.
         negative_slope: of the LeakyReLU.
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -149,10 +152,10 @@ def attention_gatv2(
         <BLANKLINE>
                 [[2., 3.]]])
     """
-    check_edges(col, x_src, eid)
+    check_edges(ptr, col, x_src, eid)
     x_src, x_dst = autocast(x_src, x_dst)
     att = _widened(att, x_src)
-    seed = _checked("negative_slope", negative_slope, dropout, seed)
+    seed = _checked("negative_slope", negative_slope, dropout, seed, x_src)
     if not needs_grad(x_src, x_dst, att):
         return _gatv2(ptr, col, eid, x_src, x_dst, att, negative_slope, dropout, seed)[0]
     rest = (*distinct(x_src, x_dst, att), negative_slope, dropout, seed)
@@ -190,7 +193,8 @@ def attention_dot(
         eid: edge id of each CSR position, [E].
         scale: None: 1 / sqrt(D).
         dropout: probability of leaving an edge and head out.
-        seed: of the dropout, one int64 on the CPU; None draws it from torch's generator.
+        seed: of the dropout, one int64 on the device of the rows; None draws it from torch's
+            generator.
         transpose: (t_ptr, t_row, t_pos) or a function that returns it, for the gradients.
 
     Returns:
@@ -210,11 +214,11 @@ def attention_dot(
         <BLANKLINE>
                 [[2., 3.]]])
     """
-    check_edges(col, value, eid)
+    check_edges(ptr, col, value, eid)
     query, key, value = autocast(query, key, value)
     score_edge = _widened(score_edge, value)
     scale = float(max(query.shape[-1], 1) ** -0.5) if scale is None else scale
-    seed = _checked("scale", scale, dropout, seed)
+    seed = _checked("scale", scale, dropout, seed, value)
     if not needs_grad(query, key, value, score_edge):
         return _dot(ptr, col, eid, query, key, value, score_edge, scale, dropout, seed)[0]
     rest = (*distinct(query, key, value, score_edge), scale, dropout, seed)
@@ -226,7 +230,9 @@ def _widened(score: Any, rows: Tensor) -> Any:
     return None if score is None else score.to(accumulate_dtype(rows.dtype))
 
 
-def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> Tensor | None:
+def _checked(
+    name: str, number: float, dropout: float, seed: Tensor | None, beside: Tensor
+) -> Tensor | None:
     """The door of the numbers; returns the seed. (torch.compile must also have met each of them
     before an autograd.Function does: one that it meets first inside, it takes only once.)"""
     if not -math.inf < number < math.inf:
@@ -235,7 +241,7 @@ def _checked(name: str, number: float, dropout: float, seed: Tensor | None) -> T
         raise ValueError(f"dropout must lie in [0, 1], got {dropout}")
     if dropout == 0:
         return None
-    return torch.randint(2**62, (), dtype=torch.int64) if seed is None else seed
+    return draw_seed(beside) if seed is None else seed
 
 
 def _back(ptr, col, eid, rows, transpose) -> tuple[Tensor, Tensor, Tensor]:

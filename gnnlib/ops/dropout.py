@@ -22,7 +22,7 @@ def edge_dropout(
         p: the probability, from 0 to 1.
         eid: edge id of each row, [E]: the mask is that of the edge, wherever it stands. None: row k
             is edge k.
-        seed: one int64 on the CPU; None draws it from torch's generator.
+        seed: one int64 on the device of x; None draws it from torch's generator.
 
     Returns:
         A tensor like x. The gradient hashes again: no mask is kept.
@@ -37,10 +37,15 @@ def edge_dropout(
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability p must lie in [0, 1], got {p}")
     if seed is None:
-        seed = torch.randint(2**62, (), dtype=torch.int64)
+        seed = draw_seed(x)
     if needs_grad(x):
         return form(_EdgeDropout).apply(x, eid, p, seed)
     return _edge_dropout(x, eid, p, seed)
+
+
+def draw_seed(beside: Tensor) -> Tensor:
+    """Drawn where it will be read: no GPU is waited for."""
+    return torch.randint(2**62, (), dtype=torch.int64, device=beside.device)
 
 
 class _EdgeDropout(torch.autograd.Function):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._door import check_eid, known
+from ._door import check_segments, known
 from ._fake import fake_rule
 
 _coo_to_csr = torch.ops.gnnlib.coo_to_csr.default
@@ -29,6 +29,7 @@ def coo_to_csr(dst: Tensor, src: Tensor, num_dst: int) -> tuple[Tensor, Tensor, 
         (tensor([0, 1, 3, 3]), tensor([1, 0, 2]), tensor([1, 0, 2]))
     """
     ptr, col, eid = _coo_to_csr(dst, src, num_dst)
+    known(ptr, dst.shape[0])
     known(eid, dst.shape[0], once=True)
     return ptr, col, eid
 
@@ -50,7 +51,9 @@ def csr_transpose(ptr: Tensor, col: Tensor, num_src: int) -> tuple[Tensor, Tenso
         >>> csr_transpose(ptr, col, num_src=3)
         (tensor([0, 1, 2, 3]), tensor([1, 0, 1]), tensor([1, 0, 2]))
     """
+    check_segments(ptr, None, col.shape[0] if col.dim() else 0)
     t_ptr, t_row, t_pos = _csr_transpose(ptr, col, num_src)
+    known(t_ptr, col.shape[0])
     known(t_row, ptr.shape[0] - 1)
     known(t_pos, col.shape[0], once=True)
     return t_ptr, t_row, t_pos
@@ -75,7 +78,7 @@ def csr_add_loops(
         >>> csr_add_loops(ptr, col)
         (tensor([0, 2, 4, 5]), tensor([1, 0, 1, 2, 2]), tensor([0, 3, 1, 2, 4]))
     """
-    check_eid(eid, col.shape[0])
+    check_segments(ptr, eid, col.shape[0] if col.dim() else 0)
     return _csr_add_loops(ptr, col, eid)
 
 

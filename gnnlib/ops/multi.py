@@ -70,7 +70,7 @@ def spmm_multi(
         raise ValueError(f"reduces must name one reduction or more, each once; got {reduces}")
     if x.dim() != 2:
         raise ValueError(f"x must be [num_src, F], got x of shape {tuple(x.shape)}")
-    check_edges(col, x, None)
+    check_edges(ptr, col, x, None)
     (x,) = autocast(x)
     names = ",".join(reduces)
     if not needs_grad(x):

@@ -62,7 +62,7 @@ def propagate(
         >>> propagate(ptr, col, torch.tensor([[1.0], [0.0]]), 3, alpha=0.5).flatten()
         tensor([0.6250, 0.3750])
     """
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale, col_scale = distinct(row_scale, col_scale)
@@ -94,7 +94,7 @@ def propagate_powers(
         tensor([[1., 2., 1.],
                 [2., 1., 2.]])
     """
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale, col_scale = distinct(row_scale, col_scale)
@@ -126,7 +126,7 @@ def propagate_horner(
         >>> propagate_horner(ptr, col, x).flatten()
         tensor([21., 12.])
     """
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     x, weight = _constant(x, weight, row_scale, col_scale)
     back = _back(ptr, col, eid, weight, x, transpose)
     row_scale, col_scale = distinct(row_scale, col_scale)

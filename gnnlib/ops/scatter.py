@@ -6,6 +6,7 @@ from torch import Tensor
 from .._errors import unknown_choice
 from ._apply import form
 from ._common import REDUCES, fold, needs_grad, per_row, refuse_batched_structure, vmap_rule
+from ._door import check_index
 from ._dtypes import accumulate_dtype
 from ._fake import fake_rule
 from .layout import coo_to_csr
@@ -31,6 +32,7 @@ def gather_rows(x: Tensor, index: Tensor) -> Tensor:
         >>> gather_rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten()
         tensor([2., 2., 1.])
     """
+    check_index("gather_rows", index, x)
     if needs_grad(x):
         return form(_Gather).apply(x, index)
     return _gather_rows(x, index)
@@ -58,13 +60,16 @@ def scatter(x: Tensor, index: Tensor, num_rows: int, reduce: str = "sum") -> Ten
     """
     if reduce not in REDUCES:
         raise unknown_choice("reduce", reduce, REDUCES)
+    check_index("scatter", index, num_rows)
     if not needs_grad(x):
         return _scatter(x, index, num_rows, reduce)
     if reduce in ("max", "min"):
         return form(_ScatterArg).apply(x, index, num_rows, reduce)[0]
     if reduce == "mul":
         return form(_ScatterMul).apply(x, index, num_rows)
-    return form(_Scatter).apply(x, index, num_rows, reduce)
+    if reduce == "mean":
+        return form(_ScatterMean).apply(x, index, num_rows)[0]
+    return form(_Scatter).apply(x, index, num_rows)
 
 
 def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
@@ -76,12 +81,13 @@ def scatter_add_(out: Tensor, x: Tensor, index: Tensor) -> None:
         >>> out
         tensor([0., 3.])
     """
+    check_index("scatter_add_", index, out)
     _scatter_add_(out, x, index)
 
 
 def _sum(x: Tensor, index: Tensor, num_rows: int) -> Tensor:
     if needs_grad(x):
-        return form(_Scatter).apply(x, index, num_rows, "sum")
+        return form(_Scatter).apply(x, index, num_rows)
     return _scatter(x, index, num_rows, "sum")
 
 
@@ -104,28 +110,45 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """Sum and mean."""
+    """The sum."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, index, num_rows, reduce):
-        return _scatter(x, index, num_rows, reduce)
+    def forward(x, index, num_rows):
+        return _scatter(x, index, num_rows, "sum")
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, index, ctx.num_rows, ctx.reduce = inputs
-        ctx.save_for_backward(index)
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
     def backward(ctx, grad):
         (index,) = ctx.saved_tensors
-        if ctx.reduce == "mean":
-            wide = accumulate_dtype(grad.dtype)
-            ones = torch.ones(index.shape[0], dtype=wide, device=grad.device)
-            count = _scatter(ones, index, ctx.num_rows, "sum").clamp(min=1)
-            grad = (grad / per_row(count, grad)).to(grad.dtype)
-        return gather_rows(grad, index), None, None, None
+        return gather_rows(grad, index), None, None
+
+
+class _ScatterMean(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, index, num_rows):
+        wide = accumulate_dtype(x.dtype)
+        ones = torch.ones(index.shape[0], dtype=wide, device=x.device)
+        share = _scatter(ones, index, num_rows, "sum").clamp(min=1).reciprocal()
+        if x.dtype == wide:  # what the operator does, with the counts that are there
+            return _scatter(x, index, num_rows, "sum") * per_row(share, x), share
+        return _scatter(x, index, num_rows, "mean"), share
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(inputs[1], output[1])
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        index, share = ctx.saved_tensors
+        return gather_rows((grad * per_row(share, grad)).to(grad.dtype), index), None, None
 
 
 class _ScatterMul(torch.autograd.Function):

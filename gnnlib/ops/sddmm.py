@@ -70,7 +70,7 @@ def sddmm(
         raise unknown_choice("op", op, OPS)
     if (a is None) != (op == "copy"):
         raise TypeError(f"a must be None for op='copy' and a tensor otherwise; op={op!r}, a={a!r}")
-    check_edges(col, b, eid)
+    check_edges(ptr, col, b, eid)
     a, b = autocast(a, b)
     if not needs_grad(a, b):
         return _sddmm(ptr, col, eid, a, b, op)

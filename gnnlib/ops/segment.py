@@ -14,7 +14,7 @@ from ._common import (
     shared_by_edges,
     vmap_rule,
 )
-from ._door import check_eid
+from ._door import check_segments
 from ._fake import fake_rule
 
 REDUCES = (*SHARED_REDUCES, "std")
@@ -59,7 +59,7 @@ def segment_reduce(
         raise unknown_choice("reduce", reduce, REDUCES)
     rows = as_rows(x)
     check_ids(eid, "x", x)
-    check_eid(eid, x.shape[0])
+    check_segments(ptr, eid, x.shape[0])
     if reduce == "std":
         out = _std(ptr, rows, eid)
     elif not needs_grad(x):
@@ -92,7 +92,7 @@ def segment_expand(ptr: Tensor, x: Tensor, num_edges: int, *, eid: Tensor | None
         tensor([7., 7., 9.])
     """
     rows = as_rows(x)
-    check_eid(eid, num_edges)
+    check_segments(ptr, eid, num_edges)
     out = form(_SegmentExpand).apply(ptr, eid, rows, num_edges)
     return out.reshape((num_edges,) + x.shape[1:])
 
@@ -114,7 +114,7 @@ def segment_softmax(ptr: Tensor, scores: Tensor, *, eid: Tensor | None = None) -
         >>> segment_softmax(torch.tensor([0, 2, 3]), torch.tensor([0.0, 0.0, 5.0]))
         tensor([0.5000, 0.5000, 1.0000])
     """
-    check_eid(eid, scores.shape[0] if scores.dim() else 0)
+    check_segments(ptr, eid, scores.shape[0] if scores.dim() else 0)
     if torch.is_autocast_enabled(scores.device.type) and scores.dtype != torch.float64:
         scores = scores.float()
     if needs_grad(scores):

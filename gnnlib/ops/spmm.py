@@ -88,7 +88,7 @@ def spmm(
         raise ValueError(
             f"x must be [num_src, F] or [num_src, H, D], got x of shape {tuple(x.shape)}"
         )
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     x, weight = autocast(x, weight)
     linear = reduce in ("sum", "mean")
     # The kernel takes the scales as constants; as variables, and for the reducers that are not

@@ -88,7 +88,7 @@ def spmm_add(
     if act not in (None, "relu"):
         raise ValueError(f"act must be None or 'relu', got {act!r}")
     _check_features(x, y, edge)
-    check_edges(col, x, eid)
+    check_edges(ptr, col, x, eid)
     features = x.shape[1:]
     x, y = as_rows(x), None if y is None else as_rows(y)
     edge = edge if edge is None or edge.dim() == 1 else edge.flatten(1)

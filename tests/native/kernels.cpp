@@ -20,6 +20,7 @@
 
 #include "cpu/kernels.h"
 
+using namespace gnnlib;
 using namespace gnnlib::cpu;
 
 static int failures = 0;
@@ -338,7 +339,7 @@ static void sizes() {
   check("expand", 1, 64);
   k.gather(rows, last, n);
   check("gather", 1, 64);
-  DropoutArgs drop{x, eid, out, 0, 0, 1.0, dim, Dtype::f32, false};
+  DropoutArgs drop{x, eid, out, 0, nullptr, 0, 1.0, dim, Dtype::f32, false};
   k.dropout(drop, last, n);
   check("dropout", 1, 64);
   int32_t* one = col + last;  // scatter_add reads its whole index: one edge, into the last row

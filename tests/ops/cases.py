@@ -70,7 +70,7 @@ def make_csr(name: str, index: torch.dtype = torch.int64, *, user_order: bool = 
     else:
         edges, num_src = GRAPHS[name]
         num_dst = num_src
-    src, dst = edges.to(index)
+    src, dst = edges.to(torch.get_default_device(), index)
     ptr, col, eid = reference.coo_to_csr(dst, src, num_dst)
     return Csr(ptr, col, eid if user_order else None, num_dst, num_src)
 

@@ -221,6 +221,15 @@ def test_scores_may_be_large_or_minus_infinity(dtype, degree):
     assert call("gat", csr, x, None, None, edge * 0 - torch.inf).isnan().all()  # as softmax
 
 
+def test_a_masked_part_of_a_long_row_counts_nothing():
+    # On a GPU a row of 2048 edges is four pieces: two of very low scores, and then two of none.
+    csr = Csr(torch.tensor([0, 2048]), torch.arange(2048), None, 1, 2048)
+    x, edge = values(2048, 2, 3, dtype=torch.float32), torch.full((2048, 2), -200.0)
+    edge[1024:] = -torch.inf
+    out = call("gat", csr, x, None, None, edge, negative_slope=1.0)
+    assert_close(out[0], x[:1024].double().mean(0).float())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_large_scores_have_finite_gradients(kind):
     csr = make_csr("hub")
@@ -468,6 +477,10 @@ def test_bad_arguments_are_named():
         raw, *csr[:3], x, src.float(), None, None, 0.2, 0.0, None,
     )  # fmt: skip
     refused(
-        r"attention_gat: seed must be one int64 on the CPU",
+        "attention_gat: seed must be given for dropout",
         raw, *csr[:3], x, src, None, None, 0.2, 0.5, None,
+    )  # fmt: skip
+    refused(
+        "attention_gat: seed must be one int64 on the device of the values",
+        raw, *csr[:3], x, src, None, None, 0.2, 0.5, torch.tensor(1.0),
     )  # fmt: skip

@@ -223,3 +223,12 @@ def test_scatter_and_gather_name_the_argument_that_is_wrong():
         index,
     )
     refused(r"scatter_add_: x must have one row per index: .*", add_, x, x[:2], index)
+
+
+def test_scatter_add_takes_rows_at_any_address():
+    index, x = torch.tensor([1, 0, 1]), values(3, 4, dtype=torch.float32)
+    whole = torch.ones(1 + 3 * 4)
+    out = whole[1:].view(3, 4)  # contiguous, but not where a row could be read at once
+    ops.scatter_add_(out, x, index)
+    assert_close(out, torch.ones(3, 4).index_add(0, index, x))
+    assert whole[0] == 1

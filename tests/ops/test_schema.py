@@ -169,6 +169,7 @@ print(json.dumps([_extension.cpu_capability(), gnnlib.__file__, texts]))
     return capability, file, texts, torch.load(target, weights_only=True)
 
 
+@pytest.mark.cpu
 @pytest.mark.skipif(not _extension.has_kernels, reason="built without kernels")
 @pytest.mark.parametrize("clone", ["baseline", "avx2", "avx512"])
 def test_every_clone_agrees_with_the_reference(clone, tmp_path):
@@ -182,6 +183,7 @@ def test_every_clone_agrees_with_the_reference(clone, tmp_path):
         _assert_reference(result, *kind)
 
 
+@pytest.mark.cpu
 def test_without_kernels_the_package_says_so_once_and_gives_the_same_results(tmp_path):
     package = Path(gnnlib.__file__).parent
     shutil.copytree(

@@ -171,6 +171,7 @@ def test_what_is_not_finite_in_one_feature_changes_no_other(reduce, bad):
         assert torch.equal(got[0][:, rest], clean[:, rest])
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("heads", [None, 8])
 def test_many_weights_in_the_order_of_the_user(heads):
     # So many that they are put in order first: the same sums, to the bit, as if they had been.

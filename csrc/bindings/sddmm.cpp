@@ -1,8 +1,8 @@
 // Binding of sddmm.
+#include "../device.h"
 #include "../text.h"
-#include "bind.h"
 
-namespace gnnlib::cpu {
+namespace gnnlib {
 
 static EdgeOp op_of(const std::string& name) {
   if (name == "dot") return EdgeOp::dot;
@@ -15,7 +15,7 @@ static EdgeOp op_of(const std::string& name) {
 
 Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
              const OptionalTensor& a_, const Tensor& b_, Text op) {
-  const BoundCsr csr("sddmm", ptr, col, eid);
+  BoundCsr csr("sddmm", ptr, col, eid);
   csr.check_edges("sddmm", csr.num_edges);
   const Tensor b = dense(b_);
   const OptionalTensor a = dense(a_);
@@ -42,14 +42,12 @@ Tensor sddmm(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
   args.b = b.data_ptr();
   std::vector<int64_t> sizes{csr.num_edges};
   if (b.dim() == last) sizes.push_back(args.heads);
-  Tensor out = new_output(b, sizes);
+  Tensor out = fresh(b, sizes);
   args.out = out.data_ptr();
-  const int64_t work = (csr.num_edges + csr.num_rows) * args.heads * args.dim;
-  parallel_rows(csr, work,
-                [&](int64_t first, int64_t last_row) { kernels().sddmm(args, first, last_row); });
+  device_of(b).sddmm(csr, args);
   return out;
 }
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib
 
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) { m.impl("sddmm", TORCH_BOX(&gnnlib::cpu::sddmm)); }
+GNNLIB_REGISTER { GNNLIB_OP(sddmm); }

@@ -1,20 +1,13 @@
 // What the bindings that run the spmm kernel share.
 #pragma once
 
-#include "../text.h"
-#include "bind.h"
+#include "../device.h"
 
-namespace gnnlib::cpu {
+namespace gnnlib {
 
 // The kernel's arguments for checked operands; the caller sets out, reduce and the scales. `weight`
 // becomes what the arguments point at, and must live as long.
-SpmmArgs spmm_args(const char* op, const BoundCsr& csr, OptionalTensor& weight, const Tensor& x);
-
-// Element-edges of a call.
-int64_t work_of(const BoundCsr& csr, const SpmmArgs& args);
-
-// The rows x[index], of a dense x and ids that have been looked at.
-Tensor gathered(const Tensor& x, const Tensor& index);
+SpmmArgs spmm_args(const char* op, BoundCsr& csr, OptionalTensor& weight, const Tensor& x);
 
 // The operators themselves, for others that are made of them.
 Tensor spmm(const Tensor& ptr, const OptionalTensor& col, const OptionalTensor& eid,
@@ -27,4 +20,4 @@ std::tuple<Tensor, Tensor> spmm_arg(const Tensor& ptr, const OptionalTensor& col
 void check_scale(const char* op, const char* name, const OptionalTensor& scale, int64_t rows,
                  const Tensor& x);
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib

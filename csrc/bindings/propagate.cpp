@@ -1,10 +1,8 @@
 // K steps along the edges in one call: bindings that run spmm again and again on two buffers.
-#include <cstring>
+#include "../device.h"
+#include "spmm.h"
 
-#include "bind.h"
-#include "spmm_args.h"
-
-namespace gnnlib::cpu {
+namespace gnnlib {
 
 namespace {
 
@@ -14,7 +12,7 @@ struct Steps {
   Tensor x;
   OptionalTensor weight, row_scale, col_scale;
   SpmmArgs args;
-  int64_t values, work;
+  int64_t values;
 
   Steps(const char* op, const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
         const OptionalTensor& weight_, const Tensor& x_, int64_t steps,
@@ -38,7 +36,6 @@ struct Steps {
     args.col_scale = pointer(col_scale);
     args.reduce = Reduce::sum;
     values = args.heads * args.dim;
-    work = work_of(csr, args);
   }
 
   void run(const void* from, int64_t from_stride, void* to, int64_t to_stride) {
@@ -46,8 +43,7 @@ struct Steps {
     args.x_stride = from_stride;
     args.out = to;
     args.out_stride = to_stride;
-    parallel_rows(csr, work,
-                  [&](int64_t first, int64_t last) { kernels().spmm(args, first, last); });
+    device_of(x).spmm(csr, args);
   }
 };
 
@@ -68,8 +64,8 @@ Tensor propagate(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid
   step.args.term = alpha == 0 ? nullptr : step.x.data_ptr();
   step.args.term_stride = step.values;
   step.args.term_factor = alpha;
-  Tensor out = new_output(step.x, sizes);
-  Tensor other = steps > 1 ? new_output(step.x, sizes) : out;
+  Tensor out = fresh(step.x, sizes);
+  Tensor other = steps > 1 ? fresh(step.x, sizes) : out;
   const void* from = step.x.data_ptr();
   for (int64_t k = 0; k < steps; ++k) {
     void* to = (steps - k) % 2 ? out.data_ptr() : other.data_ptr();  // the last one is out
@@ -85,15 +81,11 @@ Tensor propagate_powers(const Tensor& ptr, const Tensor& col, const OptionalTens
   Steps step("propagate_powers", ptr, col, eid, weight, x, steps, row_scale, col_scale);
   std::vector<int64_t> sizes{step.csr.num_rows, steps + 1};
   for (int64_t d = 1; d < step.x.dim(); ++d) sizes.push_back(step.x.size(d));
-  Tensor out = new_output(step.x, sizes);
+  Tensor out = fresh(step.x, sizes);
   const int64_t row = (steps + 1) * step.values, bytes = step.values * step.x.element_size();
-  const char* from = static_cast<const char*>(step.x.data_ptr());
-  char* to = static_cast<char*>(out.data_ptr());
   if (bytes == 0) return out;  // no row has an address then
-  parallel_even(step.csr.num_rows, step.x.numel(), [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i)
-      std::memcpy(to + i * (steps + 1) * bytes, from + i * bytes, bytes);
-  });
+  device_of(out).spread(out, step.x.data_ptr(), out.data_ptr(), step.csr.num_rows, bytes,
+                        (steps + 1) * bytes);
   for (int64_t k = 0; k < steps; ++k) {
     step.run(slice(out, k, step.values), row, slice(out, k + 1, step.values), row);
   }
@@ -116,8 +108,8 @@ Tensor propagate_horner(const Tensor& ptr, const Tensor& col, const OptionalTens
   std::vector<int64_t> sizes{step.csr.num_rows};
   for (int64_t d = 2; d < x.dim(); ++d) sizes.push_back(x.size(d));
   if (steps == 0) return torch::stable::clone(torch::stable::view(x, sizes));
-  Tensor out = new_output(x, sizes);
-  Tensor other = steps > 1 ? new_output(x, sizes) : out;
+  Tensor out = fresh(x, sizes);
+  Tensor other = steps > 1 ? fresh(x, sizes) : out;
   step.args.term_stride = row;
   step.args.term_factor = 1;
   const void* from = slice(x, steps, values);
@@ -132,10 +124,10 @@ Tensor propagate_horner(const Tensor& ptr, const Tensor& col, const OptionalTens
   return out;
 }
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib
 
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("propagate", TORCH_BOX(&gnnlib::cpu::propagate));
-  m.impl("propagate_powers", TORCH_BOX(&gnnlib::cpu::propagate_powers));
-  m.impl("propagate_horner", TORCH_BOX(&gnnlib::cpu::propagate_horner));
+GNNLIB_REGISTER {
+  GNNLIB_OP(propagate);
+  GNNLIB_OP(propagate_powers);
+  GNNLIB_OP(propagate_horner);
 }

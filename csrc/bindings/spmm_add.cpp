@@ -1,8 +1,8 @@
 // Bindings of spmm_add and of the gradients behind its relu.
+#include "../device.h"
 #include "../text.h"
-#include "bind.h"
 
-namespace gnnlib::cpu {
+namespace gnnlib {
 
 // The arguments made contiguous, kept alive, and as the kernels see them.
 struct BoundAdd {
@@ -41,8 +41,6 @@ struct BoundAdd {
     check_same_dtype(op, what, *tensor, name, rows.scalar_type());
     check_shape(op, what, *tensor, with_rows(rows, count));
   }
-
-  int64_t work() const { return (csr.num_edges + csr.num_rows) * args.dim; }
 };
 
 static Reduce add_reduce_of(const char* op, const std::string& name, bool selects) {
@@ -59,10 +57,9 @@ Tensor spmm_add(const Tensor& ptr, const Tensor& col, const OptionalTensor& eid,
   BoundAdd bound("spmm_add", ptr, col, eid, x, y, edge, alpha, "x", x);
   bound.args.reduce = add_reduce_of("spmm_add", reduce, false);
   bound.args.relu = relu;
-  Tensor out = new_output(x, with_rows(x, bound.csr.num_rows));
+  Tensor out = fresh(x, with_rows(x, bound.csr.num_rows));
   bound.args.out = out.data_ptr();
-  parallel_rows(bound.csr, bound.work(),
-                [&](int64_t first, int64_t last) { kernels().spmm_add(bound.args, first, last); });
+  device_of(x).spmm_add(bound.csr, bound.args);
   return out;
 }
 
@@ -72,11 +69,10 @@ std::tuple<Tensor, Tensor> spmm_add_arg(const Tensor& ptr, const Tensor& col,
   BoundAdd bound("spmm_add_arg", ptr, col, eid, x, {}, edge, alpha, "x", x);
   bound.args.reduce = add_reduce_of("spmm_add_arg", reduce, true);
   const auto sizes = with_rows(x, bound.csr.num_rows);
-  Tensor out = new_output(x, sizes), arg = new_output(x, sizes, ptr.scalar_type());
+  Tensor out = fresh(x, sizes), arg = fresh(x, sizes, ptr.scalar_type());
   bound.args.out = out.data_ptr();
   bound.args.arg = arg.data_ptr();
-  parallel_rows(bound.csr, bound.work(),
-                [&](int64_t first, int64_t last) { kernels().spmm_add(bound.args, first, last); });
+  device_of(x).spmm_add(bound.csr, bound.args);
   return {out, arg};
 }
 
@@ -89,11 +85,9 @@ Tensor spmm_add_gate(const Tensor& ptr, const Tensor& col, const OptionalTensor&
   if (grad_is_own) check_shape(op, "grad", grad, with_rows(grad, bound.csr.num_rows));
   bound.args.grad = grad.data_ptr();
   bound.args.grad_is_own = grad_is_own;
-  Tensor out = new_output(grad, with_rows(grad, bound.csr.num_rows));
+  Tensor out = fresh(grad, with_rows(grad, bound.csr.num_rows));
   bound.args.out = out.data_ptr();
-  parallel_rows(bound.csr, bound.work(), [&](int64_t first, int64_t last) {
-    kernels().spmm_add_gate(bound.args, first, last);
-  });
+  device_of(grad).spmm_add_gate(bound.csr, bound.args);
   return out;
 }
 
@@ -108,19 +102,17 @@ Tensor spmm_add_edge(const Tensor& ptr, const Tensor& col, const OptionalTensor&
   bound.args.grad = grad.data_ptr();
   std::vector<int64_t> sizes;
   for (int64_t d = 0; d < edge.dim(); ++d) sizes.push_back(edge.size(d));
-  Tensor out = new_output(edge, sizes);
+  Tensor out = fresh(edge, sizes);
   bound.args.out = out.data_ptr();
-  parallel_rows(bound.csr, bound.work(), [&](int64_t first, int64_t last) {
-    kernels().spmm_add_edge(bound.args, first, last);
-  });
+  device_of(x).spmm_add_edge(bound.csr, bound.args);
   return out;
 }
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib
 
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("spmm_add", TORCH_BOX(&gnnlib::cpu::spmm_add));
-  m.impl("spmm_add_arg", TORCH_BOX(&gnnlib::cpu::spmm_add_arg));
-  m.impl("spmm_add_gate", TORCH_BOX(&gnnlib::cpu::spmm_add_gate));
-  m.impl("spmm_add_edge", TORCH_BOX(&gnnlib::cpu::spmm_add_edge));
+GNNLIB_REGISTER {
+  GNNLIB_OP(spmm_add);
+  GNNLIB_OP(spmm_add_arg);
+  GNNLIB_OP(spmm_add_gate);
+  GNNLIB_OP(spmm_add_edge);
 }

@@ -1,5 +1,5 @@
 // Fresh outputs, on huge pages where they are large.
-#include "bind.h"
+#include "device.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -32,10 +32,7 @@ static Tensor on_huge_pages(Tensor out) {
   return out;
 }
 
-Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes) {
-  return on_huge_pages(torch::stable::new_empty(like, sizes));
-}
-Tensor new_output(const Tensor& like, const std::vector<int64_t>& sizes, ScalarType type) {
+Tensor Cpu::fresh(const Tensor& like, const std::vector<int64_t>& sizes, ScalarType type) const {
   return on_huge_pages(torch::stable::new_empty(like, sizes, type));
 }
 

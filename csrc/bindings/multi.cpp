@@ -1,8 +1,8 @@
 // Bindings of spmm_multi and its gradient.
+#include "../device.h"
 #include "../text.h"
-#include "bind.h"
 
-namespace gnnlib::cpu {
+namespace gnnlib {
 
 // Which slot of the result each statistic fills, from "sum,max,…"; −1: none.
 static void read_reduces(const char* op, const std::string& names, MultiArgs& args) {
@@ -27,7 +27,7 @@ static void read_reduces(const char* op, const std::string& names, MultiArgs& ar
 std::tuple<Tensor, Tensor, Tensor, Tensor> spmm_multi(const Tensor& ptr, const OptionalTensor& col,
                                                       const Tensor& x_, Text reduces) {
   const char* op = "spmm_multi";
-  const BoundCsr csr(op, ptr, col, std::nullopt);
+  BoundCsr csr(op, ptr, col, std::nullopt);
   const Tensor x = dense(x_);
   if (x.dim() != 2) fail(op, ": x must be [num_src, F], got shape ", shape_of(x));
   csr.check_edges(op, csr.num_edges < 0 ? x.size(0) : csr.num_edges);
@@ -38,24 +38,23 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> spmm_multi(const Tensor& ptr, const O
   args.dim = x.size(1);
   args.x = x.data_ptr();
   const int64_t rows = csr.num_rows;
-  Tensor out = new_output(x, {rows, args.slots, args.dim});
+  Tensor out = fresh(x, {rows, args.slots, args.dim});
   const auto sized = [&](bool wanted) { return std::vector<int64_t>{wanted ? rows : 0, args.dim}; };
-  Tensor mean = new_output(x, sized(args.std_slot >= 0), accumulate_type(x.scalar_type()));
-  Tensor arg_max = new_output(x, sized(args.max_slot >= 0), ptr.scalar_type());
-  Tensor arg_min = new_output(x, sized(args.min_slot >= 0), ptr.scalar_type());
+  Tensor mean = fresh(x, sized(args.std_slot >= 0), accumulate_type(x.scalar_type()));
+  Tensor arg_max = fresh(x, sized(args.max_slot >= 0), ptr.scalar_type());
+  Tensor arg_min = fresh(x, sized(args.min_slot >= 0), ptr.scalar_type());
   args.out = out.data_ptr();
   args.mean = mean.data_ptr();
   args.arg_max = args.max_slot >= 0 ? arg_max.data_ptr() : nullptr;
   args.arg_min = args.min_slot >= 0 ? arg_min.data_ptr() : nullptr;
-  parallel_rows(csr, (csr.at(rows) + rows) * args.dim,
-                [&](int64_t first, int64_t last) { kernels().multi(args, first, last); });
+  device_of(x).multi(csr, args);
   return {out, mean, arg_max, arg_min};
 }
 
 Tensor spmm_multi_backward(const Tensor& t_ptr, const Tensor& t_row, const Tensor& x_,
                            const Tensor& even_, const Tensor& spread_, const Tensor& mean_) {
   const char* op = "spmm_multi_backward";
-  const BoundCsr csr(op, t_ptr, t_row, std::nullopt);
+  BoundCsr csr(op, t_ptr, t_row, std::nullopt);
   csr.check_edges(op, csr.num_edges);
   const Tensor x = dense(x_), even = dense(even_), spread = dense(spread_), mean = dense(mean_);
   if (x.dim() != 2) fail(op, ": x must be [num_src, F], got shape ", shape_of(x));
@@ -75,16 +74,15 @@ Tensor spmm_multi_backward(const Tensor& t_ptr, const Tensor& t_row, const Tenso
   args.even = even.data_ptr();
   args.spread = spread.data_ptr();
   args.mean = mean.data_ptr();
-  Tensor out = new_output(x, with_rows(x, csr.num_rows));
+  Tensor out = fresh(x, with_rows(x, csr.num_rows));
   args.out = out.data_ptr();
-  parallel_rows(csr, (csr.num_edges + csr.num_rows) * args.dim * 2,
-                [&](int64_t first, int64_t last) { kernels().multi_backward(args, first, last); });
+  device_of(x).multi_backward(csr, args);
   return out;
 }
 
-}  // namespace gnnlib::cpu
+}  // namespace gnnlib
 
-STABLE_TORCH_LIBRARY_IMPL(gnnlib, CPU, m) {
-  m.impl("spmm_multi", TORCH_BOX(&gnnlib::cpu::spmm_multi));
-  m.impl("spmm_multi_backward", TORCH_BOX(&gnnlib::cpu::spmm_multi_backward));
+GNNLIB_REGISTER {
+  GNNLIB_OP(spmm_multi);
+  GNNLIB_OP(spmm_multi_backward);
 }
