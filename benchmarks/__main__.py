@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.training import steps as training
 
     torch.set_num_threads(options.threads)
-    torch.set_default_device(options.device)
+    if options.device != "cpu":  # a default device, even the CPU, is a mode that every call passes
+        torch.set_default_device(options.device)
     timing.keep_memory()
     if options.out is not None:
         report.write_to(options.out)
