@@ -10,10 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import torch
-
 from benchmarks.cases import BOTH, FORWARD, OURS
 from benchmarks.graphs import LARGE
+from benchmarks.timing import on_gpu
 
 Row = Mapping[str, Any]
 
@@ -77,7 +76,7 @@ GPU_GATES: Gates = {
 
 
 def gates() -> Gates:
-    return GPU_GATES if torch.get_default_device().type == "cuda" else GATES
+    return GPU_GATES if on_gpu() else GATES
 
 
 def ratios(row: Row) -> dict[str, float]:

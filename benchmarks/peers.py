@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.graphs import Edges
+from benchmarks.timing import on_gpu
 from gnnlib import Adjacency
 
 # Name in the tables, and the module.
@@ -70,8 +71,7 @@ def versions() -> dict[str, str]:
 
 def room_for(num_bytes: float) -> None:
     """Raises a MemoryError where a peer's arrays would take more than half of the free memory."""
-    on_gpu = torch.get_default_device().type == "cuda"
-    free = torch.cuda.mem_get_info()[0] if on_gpu else _free_bytes()
+    free = torch.cuda.mem_get_info()[0] if on_gpu() else _free_bytes()
     if free is not None and num_bytes > free / 2:
         raise MemoryError(f"needs {num_bytes / 1e9:.1f} GB; {free / 1e9:.1f} GB are free")
 

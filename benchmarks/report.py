@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.timing import on_gpu
 from gnnlib import __version__, _extension
 
 folder = Path(__file__).parent / "results"
@@ -27,7 +28,7 @@ def write_to(path: Path) -> None:
 def stamp() -> dict[str, object]:
     """What a number depends on besides the code."""
     gpu = {}
-    if torch.get_default_device().type == "cuda":
+    if on_gpu():
         gpu = {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     return {
         "date": date.today().isoformat(),
@@ -46,8 +47,7 @@ def stamp() -> dict[str, object]:
 
 def device() -> str:
     """What was measured, as titles name it."""
-    kind = torch.get_default_device().type
-    return torch.cuda.get_device_name() if kind == "cuda" else kind.upper()
+    return torch.cuda.get_device_name() if on_gpu() else "CPU"
 
 
 def _version(package: str) -> str:

@@ -21,6 +21,11 @@ SHORT = 0.02  # seconds; what a call finds in the caches decides below this
 SLOW, FEW = 10.0, 3  # sides that take SLOW times as long as the fastest have FEW rounds
 
 
+def on_gpu() -> bool:
+    """Whether torch's default device is a GPU: what is measured."""
+    return torch.get_default_device().type == "cuda"
+
+
 def keep_memory() -> None:
     """Memory that is freed stays with the process from now on, where the C library is glibc's.
 
@@ -58,8 +63,7 @@ def interleave(
         most: and there are fewer than this.
     """
     warm = dict.fromkeys(sides, 0.0)
-    on_gpu = torch.get_default_device().type == "cuda"
-    timed = timed_on_gpu if on_gpu else timed_on_cpu
+    timed = timed_on_gpu if on_gpu() else timed_on_cpu
     for name, call in sides.items():
         for _ in range(warm_up):
             warm[name] = timed(call)
@@ -73,7 +77,7 @@ def interleave(
         for name in order:
             if done >= FEW and name in slow:
                 continue
-            if is_short and not on_gpu:
+            if is_short and timed is timed_on_cpu:
                 sides[name]()
             taken[name].append(timed(sides[name]))
         done += 1

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmarks import graphs
 from benchmarks.layers import table
 from benchmarks.peers import Structures, part
+from benchmarks.timing import on_gpu
 from gnnlib import Graph
 from gnnlib.models import GAT, GCN, GIN, GraphSAGE
 
@@ -81,8 +82,7 @@ def peer(name: str, ours: Any, side: str, s: Structures) -> tuple[nn.Module, Any
 
 def sides(name: str) -> tuple[str, ...]:
     found = [side for side in PEERS if "SparseTensor" not in side or name not in GATHERS]
-    on_gpu = torch.get_default_device().type == "cuda"
-    return (*found, "PyG, compiled") if on_gpu else tuple(found)
+    return (*found, "PyG, compiled") if on_gpu() else tuple(found)
 
 
 def data(names: Any) -> Graph:
