@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from .._errors import unknown_choice
-from ..adjacency import Adjacency
 from ..features import SparseFeatures
 from ..graph import Graph
 from ._cache import cached, is_cached
 from ._dataset import Dataset
 from ._download import cache_root, fetch, find
+from ._edges import distinct
 from ._errors import DatasetError
+from ._sparse import from_entries
 from ._unpickle import CSR, load
 
 _URL = (
@@ -209,11 +210,7 @@ def _edges(data: bytes, source: str, raw_edges: bool) -> tuple[np.ndarray, int]:
         raise DatasetError(f"{source} must list nodes in [0, {num_nodes}), and all of them")
     src = np.repeat(np.fromiter(lists, np.int64, num_nodes), lengths)
     dst = np.array(neighbours, dtype=np.int64)
-    if not raw_edges:
-        # By destination, then source: the order in which Adjacency stores them.
-        dst, src = np.divmod(np.unique(dst * num_nodes + src), num_nodes)
-        dst, src = dst[dst != src], src[dst != src]
-    return np.stack([src, dst]), num_nodes
+    return np.stack([src, dst]) if raw_edges else distinct(src, dst, num_nodes), num_nodes
 
 
 def _same(head: CSR, whole: CSR) -> bool:
@@ -231,15 +228,8 @@ def _stack(allx: CSR, tx: CSR, nodes: np.ndarray, num_nodes: int) -> SparseFeatu
     lengths = np.concatenate([np.diff(allx.indptr), np.diff(tx.indptr)])
     row = np.repeat(nodes, lengths)
     col = np.concatenate([allx.indices, tx.indices])
-    order = np.lexsort([col, row])
-    ptr = np.concatenate([[0], np.bincount(row, minlength=num_nodes).cumsum()])
-    values = np.concatenate([allx.data, tx.data])[order]
-    structure = Adjacency(
-        torch.from_numpy(ptr.astype(np.int32)),
-        torch.from_numpy(col[order].astype(np.int32)),
-        num_src=allx.shape[1],
-    )
-    return SparseFeatures(structure, torch.from_numpy(values))
+    values = np.concatenate([allx.data, tx.data])
+    return from_entries(row, col, values, num_nodes, allx.shape[1])
 
 
 LICENCE = "MIT, by the LICENSE of github.com/kimiyoung/planetoid, which does not name the data"
