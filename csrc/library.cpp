@@ -1,5 +1,7 @@
 // The kernels' table of contents: every operator's schema, in the order of gnnlib/ops.
 // gnnlib/ops/_schema.py holds the same table for a package without kernels.
+#include <algorithm>
+
 #include "device.h"
 
 namespace gnnlib {
@@ -85,7 +87,7 @@ std::string argument_name(const std::string& op, int position) {
     if (name_in(schema) != op) continue;
     std::string list = schema.substr(op.size() + 1);
     for (; position > 0; --position) list = list.substr(list.find(',') + 1);
-    list = list.substr(0, list.find_first_of(",)"));
+    list = list.substr(0, std::min(list.find(','), list.rfind(") ->")));
     return list.substr(list.rfind(' ') + 1);
   }
   return "argument " + std::to_string(position);

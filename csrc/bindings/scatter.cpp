@@ -1,4 +1,8 @@
 // Bindings of gather_rows, scatter and scatter_add_.
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
 #include "spmm.h"
 
 namespace gnnlib {
@@ -7,9 +11,14 @@ template <typename I>
 static int64_t first_outside(const Tensor& index, int64_t rows) {
   const I* at = static_cast<const I*>(index.data_ptr());
   const int64_t n = index.numel();
-  bool good = true;
-  for (int64_t k = 0; k < n; ++k) good &= at[k] >= 0 && int64_t(at[k]) < rows;
-  for (int64_t k = 0; !good && k < n; ++k) {
+  // Whichever end an index is beyond, one of two numbers has its highest bit: that takes no
+  // comparison, which baseline vectors of 64 bits do not have.
+  using U = std::make_unsigned_t<I>;
+  const U last = U(std::min(rows - 1, int64_t(std::numeric_limits<I>::max())));
+  U bad = 0;
+  for (int64_t k = 0; k < n; ++k) bad |= U(at[k]) | (last - U(at[k]));
+  if (!(bad >> (8 * sizeof(I) - 1))) return -1;
+  for (int64_t k = 0; k < n; ++k) {
     if (at[k] < 0 || int64_t(at[k]) >= rows) return k;
   }
   return -1;

@@ -12,8 +12,12 @@ static void multiply(const Tensor& out, const Tensor& x, const Tensor& index) {
   const I* at = static_cast<const I*>(index.data_ptr());
   const S* from = static_cast<const S*>(x.data_ptr());
   S* to = static_cast<S*>(out.data_ptr());
-  const int64_t values = flat_rows(x).dim;
-  for (int64_t k = 0; k < index.numel(); ++k) {
+  const int64_t values = flat_rows(x).dim, num_edges = index.numel();
+  if (values == 1) {
+    for (int64_t k = 0; k < num_edges; ++k) to[at[k]] *= from[k];
+    return;
+  }
+  for (int64_t k = 0; k < num_edges; ++k) {
     for (int64_t d = 0; d < values; ++d) to[at[k] * values + d] *= from[k * values + d];
   }
 }
@@ -21,12 +25,12 @@ static void multiply(const Tensor& out, const Tensor& x, const Tensor& index) {
 // Sums become means.
 template <typename S, typename I>
 static void share(const Tensor& out, const Tensor& index) {
-  std::vector<int64_t> counts(out.size(0));
+  const int64_t values = flat_rows(out).dim, rows = out.size(0), num_edges = index.numel();
+  std::vector<int64_t> counts(rows);
   const I* at = static_cast<const I*>(index.data_ptr());
-  for (int64_t k = 0; k < index.numel(); ++k) ++counts[at[k]];
+  for (int64_t k = 0; k < num_edges; ++k) ++counts[at[k]];
   S* to = static_cast<S*>(out.data_ptr());
-  const int64_t values = flat_rows(out).dim;
-  for (int64_t i = 0; i < out.size(0); ++i) {
+  for (int64_t i = 0; i < rows; ++i) {
     if (counts[i] < 2) continue;
     const S part = S(1) / S(counts[i]);
     for (int64_t d = 0; d < values; ++d) to[i * values + d] *= part;

@@ -46,6 +46,13 @@ void scatter_add(const ScatterAddArgs& args, int64_t first, int64_t end) {
     const I* index = static_cast<const I*>(args.index);
     const S* x = static_cast<const S*>(args.x);
     A* out = static_cast<A*>(args.out);
+    if (args.dim == 1) {
+      for (int64_t k = 0; k < args.num_edges; ++k) {
+        const int64_t i = index[k];
+        if (i >= first && i < end) out[i] += load_one(x + k);
+      }
+      return;
+    }
     for (int64_t k = 0; k < args.num_edges; ++k) {
       const int64_t i = index[k];
       if (i < first || i >= end) continue;

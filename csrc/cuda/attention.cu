@@ -3,45 +3,15 @@
 // A group of lanes has a row, or a piece of a long one; each lane has a pack of features of one
 // head and carries the largest score so far, Σ exp and the weighted sum. Where a larger score
 // comes, what was summed before it is scaled down. The scores of gat are two numbers that each lane
-// adds up itself; those of dot and gatv2 are sums over features, found by a kernel of their own.
+// adds up itself; those of dot and gatv2 are sums over features, which the lanes that have a head
+// find together or, where a head is not that of a power of two of lanes, a kernel before this one.
 #include "attention.h"
 
 #include "attention_scores.h"
-#include "head_sums.h"
 #include "reduce.h"
 
 namespace gnnlib::cuda {
 namespace {
-
-template <typename S, int N>
-struct ScaledDot {
-  DotOf<S, N> dot;
-  double scale;
-
-  GNNLIB_DEVICE Accumulate<S> operator()(const Ends& ends, int64_t f) const {
-    return dot(ends, f) * Accumulate<S>(scale);
-  }
-};
-
-// att[f] · leaky(x_dst[i, f] + x_src[j, f])
-template <typename S, int N>
-struct LeakyProduct {
-  using A = Accumulate<S>;
-  const S* own;
-  const S* other;
-  const A* att;
-  int64_t stride;
-  double slope;
-
-  GNNLIB_DEVICE A operator()(const Ends& ends, int64_t f) const {
-    Values<S, N> x, y;
-    x.load(own + ends.i * stride + f);
-    y.load(other + ends.j * stride + f);
-    A sum = 0;
-    for (int n = 0; n < N; ++n) sum += att[f + n] * leaky(x.value[n] + y.value[n], A(slope));
-    return sum;
-  }
-};
 
 // The state of a softmax-weighted sum of a pack.
 template <typename S, int N>
@@ -68,98 +38,130 @@ struct Online {
   }
 };
 
-template <typename S, typename I, int N>
+// How the score of an edge and head is found: by each lane from numbers that are there (gat; the
+// others where no lanes have a head to themselves), or as a sum over the lanes that have the head.
+enum class Find { there, dot, gatv2 };
+
+template <typename S, typename I, int N, Find How>
 struct AttentionRows {
   using A = Accumulate<S>;
 
   AttentionArgs args;
   RawScore<A, I> score;
   DropFactor<I> drop;
-  Groups groups;
+  Groups groups, head;
   int64_t num_rows, num_edges;
   A* partial;  // of each slot: the sums [H, D], the tops [H], the totals [H]
   int phase;
+
+  // What a lane has of the row: its head, its features, and their part of the query and of att.
+  struct Own {
+    int64_t row, h, at;
+    Values<S, N> query, att;
+  };
+
+  GNNLIB_DEVICE Own own_of(int64_t row, int64_t at) const {
+    Own own{row, at / args.dim, at, {}, {}};
+    if constexpr (How != Find::there)
+      own.query.load(static_cast<const S*>(args.query) + row * args.heads * args.dim + at);
+    if constexpr (How == Find::gatv2) {
+      for (int n = 0; n < N; ++n) own.att.value[n] = static_cast<const A*>(args.att)[at + n];
+    }
+    return own;
+  }
+
+  // `other`: the source's part of the score.
+  GNNLIB_DEVICE A score_of(const Own& own, int64_t k, const Values<S, N>& other) const {
+    A sum = 0;
+    if constexpr (How == Find::dot) {
+      for (int n = 0; n < N; ++n) sum += own.query.value[n] * other.value[n];
+      sum = head.sum(sum) * A(args.scale);
+    } else if constexpr (How == Find::gatv2) {
+      for (int n = 0; n < N; ++n)
+        sum += own.att.value[n] * leaky(own.query.value[n] + other.value[n], A(args.slope));
+      sum = head.sum(sum);
+    }
+    sum += score(own.row, k, own.h);
+    return args.score == Score::gat ? leaky(sum, A(args.slope)) : sum;
+  }
+
+  template <int Edges>
+  GNNLIB_DEVICE void add_some(Online<S, N>& state, const Own& own, int64_t k) const {
+    const I* col = static_cast<const I*>(args.csr.col);
+    Values<S, N> x[Edges], key[Edges];
+    for (int u = 0; u < Edges; ++u) {
+      const int64_t from = int64_t(col[k + u]) * args.heads * args.dim + own.at;
+      x[u].load(static_cast<const S*>(args.value) + from);
+      if constexpr (How == Find::dot) key[u].load(static_cast<const S*>(args.key) + from);
+    }
+    A scores[Edges], high = -INFINITY;
+    for (int u = 0; u < Edges; ++u) {
+      scores[u] = score_of(own, k + u, How == Find::dot ? key[u] : x[u]);
+      high = scores[u] > high ? scores[u] : high;
+    }
+    state.raise(high);
+    for (int u = 0; u < Edges; ++u) state.add(scores[u], drop.template of<A>(k + u, own.h), x[u]);
+  }
 
   GNNLIB_DEVICE A* slot_of(int64_t slot) const {
     return partial + slot * args.heads * (args.dim + 2);
   }
 
-  GNNLIB_DEVICE void add_edges(Online<S, N>& state, const Piece& piece, int64_t h,
-                               int64_t at) const {
-    const I* col = static_cast<const I*>(args.csr.col);
-    const S* value = static_cast<const S*>(args.value);
+  GNNLIB_DEVICE void add_slots(Online<S, N>& state, const Own& own) const {
     const int64_t stride = args.heads * args.dim;
-    for (int64_t k = piece.begin; k < piece.end; k += kUnroll) {
-      A scores[kUnroll];
-      Values<S, N> x[kUnroll];
-      A high = -INFINITY;
-      for (int u = 0; u < kUnroll; ++u) {
-        if (k + u >= piece.end) break;
-        scores[u] = score(piece.row, k + u, h);
-        if (args.score == Score::gat) scores[u] = leaky(scores[u], A(args.slope));
-        high = scores[u] > high ? scores[u] : high;
-        x[u].load(value + int64_t(col[k + u]) * stride + at);
-      }
-      state.raise(high);
-      for (int u = 0; u < kUnroll; ++u) {
-        if (k + u >= piece.end) break;
-        state.add(scores[u], drop.template of<A>(k + u, h), x[u]);
-      }
-    }
-  }
-
-  GNNLIB_DEVICE void add_slots(Online<S, N>& state, int64_t row, int64_t h, int64_t at) const {
-    const int64_t stride = args.heads * args.dim;
-    for_slots(static_cast<const I*>(args.csr.ptr), row, [&](int64_t slot) {
+    for_slots(static_cast<const I*>(args.csr.ptr), own.row, [&](int64_t slot) {
       const A* from = slot_of(slot);
-      const A top = from[stride + h];
+      const A top = from[stride + own.h];
       state.raise(top);
       const A shrink = top == A(-INFINITY) ? A(1) : exp_of(top - state.from());
-      state.total += from[stride + args.heads + h] * shrink;
-      for (int n = 0; n < N; ++n) state.sum.value[n] += from[at + n] * shrink;
+      state.total += from[stride + args.heads + own.h] * shrink;
+      for (int n = 0; n < N; ++n) state.sum.value[n] += from[own.at + n] * shrink;
     });
   }
 
+  // `speaks`: this lane writes what its head has once.
+  GNNLIB_DEVICE void put_slot(const Online<S, N>& state, const Own& own, bool speaks,
+                              int64_t slot) const {
+    A* to = slot_of(slot);
+    for (int n = 0; n < N; ++n) to[own.at + n] = state.sum.value[n];
+    if (!speaks) return;
+    to[args.heads * args.dim + own.h] = state.top;
+    to[args.heads * args.dim + args.heads + own.h] = state.total;
+  }
+
+  GNNLIB_DEVICE void put_row(Online<S, N>& state, const Own& own, bool speaks, bool empty) const {
+    for (int n = 0; n < N; ++n)
+      state.sum.value[n] = empty ? A(0) : state.sum.value[n] / state.total;
+    state.sum.store(static_cast<S*>(args.out) + own.row * args.heads * args.dim + own.at);
+    if (!speaks) return;
+    static_cast<A*>(args.lse)[own.row * args.heads + own.h] =
+        empty ? A(-INFINITY) : state.top + log_of(state.total);
+  }
+
   GNNLIB_DEVICE void operator()() const {
-    const I* ptr = static_cast<const I*>(args.csr.ptr);
     const int64_t group = groups.index();
     Piece piece;
-    if (phase == 0) {
-      if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
-      piece = piece_of(ptr, num_rows, num_edges, group / 2, int(group % 2));
-      if (piece.begin == piece.end) return;
-    } else {
-      if (group >= num_rows) return;
-      piece = {group, int64_t(ptr[group]), int64_t(ptr[group + 1])};
+    if (!find_piece(static_cast<const I*>(args.csr.ptr), num_rows, num_edges, phase == 0, group,
+                    piece)) {
+      return;
     }
-    const int64_t stride = args.heads * args.dim;
     const bool in_slots = phase == 1 && partial && piece.end - piece.begin > kLong;
-    for (int64_t at = groups.lane() * N; at < stride; at += groups.lanes() * N) {
-      const int64_t h = at / args.dim;
-      const bool speaks = at % args.dim == 0;  // for its head
+    for (int64_t at = groups.lane() * N; at < args.heads * args.dim; at += groups.lanes() * N) {
+      const Own own = own_of(piece.row, at);
       Online<S, N> state;
       state.sum.fill(0);
       if (in_slots) {
-        add_slots(state, piece.row, h, at);
+        add_slots(state, own);
       } else {
-        add_edges(state, piece, h, at);
+        int64_t k = piece.begin;
+        for (; k + kUnroll <= piece.end; k += kUnroll) add_some<kUnroll>(state, own, k);
+        for (; k < piece.end; ++k) add_some<1>(state, own, k);
       }
+      const bool speaks = at == own.h * args.dim;
       if (phase == 0) {
-        A* to = slot_of(group);
-        for (int n = 0; n < N; ++n) to[at + n] = state.sum.value[n];
-        if (speaks) {
-          to[stride + h] = state.top;
-          to[stride + args.heads + h] = state.total;
-        }
-        continue;
-      }
-      const bool empty = piece.begin == piece.end;
-      for (int n = 0; n < N; ++n)
-        state.sum.value[n] = empty ? A(0) : state.sum.value[n] / state.total;
-      state.sum.store(static_cast<S*>(args.out) + piece.row * stride + at);
-      if (speaks) {
-        static_cast<A*>(args.lse)[piece.row * args.heads + h] =
-            empty ? A(-INFINITY) : state.top + log_of(state.total);
+        put_slot(state, own, speaks, group);
+      } else {
+        put_row(state, own, speaks, piece.begin == piece.end);
       }
     }
   }
@@ -194,27 +196,21 @@ struct LogSumExp {
 
 }  // namespace
 
+bool needs_scores(const AttentionArgs& args) {
+  if (args.score == Score::gat || args.dim == 0) return false;
+  const int64_t each = args.dtype == Dtype::f64 ? 8 : args.dtype == Dtype::f32 ? 4 : 2;
+  return head_bits(pack_of(args.dim, each), args.dim) < 0;
+}
+
 void attention_scores(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, void* scores,
                       const Where& where) {
   dispatch(args.dtype, args.csr.wide, [&]<typename S, typename I>() {
     using A = Accumulate<S>;
     const PutHeads<A, I> put{static_cast<A*>(scores), nullptr, args.heads};
-    const int64_t stride = args.heads * args.dim;
-    const S* query = static_cast<const S*>(args.query);
-    auto sums = [&](const auto& make) {
+    with_products<S>(args, [&](const auto& make) {
       head_sums<S, I>("attention", args.csr.ptr, args.csr.col, num_rows, num_edges, args.heads,
                       args.dim, where, put, make);
-    };
-    if (args.score == Score::dot) {
-      sums([&]<int N>() {
-        return ScaledDot<S, N>{{query, static_cast<const S*>(args.key), stride}, args.scale};
-      });
-    } else {
-      sums([&]<int N>() {
-        return LeakyProduct<S, N>{query, static_cast<const S*>(args.value),
-                                  static_cast<const A*>(args.att), stride, args.slope};
-      });
-    }
+    });
   });
 }
 
@@ -230,15 +226,23 @@ void attention(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, c
     }
     // Packs lie within a head.
     const Shape shape = shape_of(pack_of(args.dim, sizeof(S)), args.heads * args.dim);
+    const Groups head{head_bits(shape.pack, args.dim)};
     with_pack<S>(shape.pack, [&]<int N>() {
-      AttentionRows<S, I, N> kernel{args,     score,     DropFactor<I>(args),      shape.groups,
-                                    num_rows, num_edges, static_cast<A*>(partial), 0};
-      if (partial) {
-        launch_groups<kReduceThreads>(where, "attention", 2 * num_chunks(num_edges), shape.groups,
-                                      kernel);
-      }
-      kernel.phase = 1;
-      launch_groups<kReduceThreads>(where, "attention", num_rows, shape.groups, kernel);
+      auto run = [&]<Find How>() {
+        AttentionRows<S, I, N, How> kernel{
+            args, score,    DropFactor<I>(args), shape.groups,
+            head, num_rows, num_edges,           static_cast<A*>(partial),
+            0};
+        if (partial) {
+          launch_groups<kReduceThreads>(where, "attention", 2 * num_chunks(num_edges), shape.groups,
+                                        kernel);
+        }
+        kernel.phase = 1;
+        launch_groups<kReduceThreads>(where, "attention", num_rows, shape.groups, kernel);
+      };
+      if (args.score == Score::gat || scores) return run.template operator()<Find::there>();
+      args.score == Score::dot ? run.template operator()<Find::dot>()
+                               : run.template operator()<Find::gatv2>();
     });
   });
 }

@@ -7,11 +7,14 @@
 
 namespace gnnlib::cuda {
 
-// dot, gatv2: the scores of the edges [E, H], by CSR position.
+// Whether `attention` must be given the scores of dot and gatv2.
+bool needs_scores(const AttentionArgs& args);
+
+// The scores of the edges [E, H], by CSR position.
 void attention_scores(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, void* scores,
                       const Where& where);
 
-// out and lse. `scores` as above, null for gat. `partial`: null, or for each slot of the long rows
+// out and lse. `scores` as above, or null. `partial`: null, or for each slot of the long rows
 // heads · (dim + 2) values.
 void attention(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, const void* scores,
                void* partial, const Where& where);
@@ -20,7 +23,6 @@ void attention(const AttentionArgs& args, int64_t num_rows, int64_t num_edges, c
 // source had in the sum. `delta` is room for Σ_d grad · out of each row and head; grad_edge gets
 // d(score) by edge id.
 struct EdgeGradients {
-  const void* scores;
   void* delta;
   void* score;
   void* weight;

@@ -7,45 +7,51 @@
 // destination or a source are then reductions of rows like any other.
 #include "attention.h"
 #include "attention_scores.h"
-#include "head_sums.h"
 #include "reduce.h"
 
 namespace gnnlib::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+// A score's product and g[i] · value[j], at once.
+template <typename Score, typename Product>
+struct Both {
+  Score score;
+  Product product;
 
-// `weight` holds Σ_d g[i] · value[j], and gets m p.
-template <typename S, typename I>
-struct EdgeGradient {
-  using A = Accumulate<S>;
+  template <typename Ends>
+  GNNLIB_DEVICE auto operator()(const Ends& ends, int64_t f) const {
+    return Pair<decltype(score(ends, f))>{score(ends, f), product(ends, f)};
+  }
+};
 
+// Keeps d(score) and m p of an edge and head, from Σ_d g[i] · value[j] and the products of the
+// score.
+template <typename A, typename I>
+struct PutGradient {
   AttentionArgs args;
   RawScore<A, I> score;
   DropFactor<I> drop;
-  int64_t num_rows, num_edges;
   const A* delta;
   A* d_score;
   A* weight;
 
-  GNNLIB_DEVICE void operator()() const {
-    const int64_t n = block() * threads() + thread();
-    if (n >= num_edges * args.heads) return;
-    const int64_t k = n / args.heads, h = n % args.heads;
-    const int64_t i = row_of(static_cast<const I*>(args.csr.ptr), num_rows, k);
-    const A raw = score(i, k, h), slope = A(args.slope);
+  GNNLIB_DEVICE void operator()(const Ends& ends, int64_t h, A product) const {
+    (*this)(ends, h, Pair<A>{0, product});
+  }
+  GNNLIB_DEVICE void operator()(const Ends& ends, int64_t h, const Pair<A>& found) const {
+    const int64_t row = ends.i * args.heads + h, n = ends.k * args.heads + h;
+    const A raw = found.first + score(ends.i, ends.k, h), slope = A(args.slope);
     const bool gat = args.score == Score::gat;
-    const A p = exp_of((gat ? leaky(raw, slope) : raw) -
-                       static_cast<const A*>(args.lse)[i * args.heads + h]);
-    const A factor = drop.template of<A>(k, h);
-    const A product = factor == 0 ? A(0) : weight[n] * factor;
-    A d = p * (product - delta[i * args.heads + h]);
+    const A p = exp_of((gat ? leaky(raw, slope) : raw) - static_cast<const A*>(args.lse)[row]);
+    const A factor = drop.template of<A>(ends.k, h);
+    const A product = factor == 0 ? A(0) : found.second * factor;
+    A d = p * (product - delta[row]);
     if (gat && !(raw > 0)) d *= slope;
     d_score[n] = d;
     weight[n] = factor == 0 ? A(0) : p * factor;
     if (!args.grad_edge) return;
     const I* eid = static_cast<const I*>(args.csr.eid);
-    static_cast<A*>(args.grad_edge)[(eid ? int64_t(eid[k]) : k) * args.heads + h] = d;
+    static_cast<A*>(args.grad_edge)[(eid ? int64_t(eid[ends.k]) : ends.k) * args.heads + h] = d;
   }
 };
 
@@ -130,14 +136,23 @@ void attention_edges(const AttentionArgs& args, int64_t num_rows, int64_t num_ed
     head_sums<S, I>(
         name, nullptr, nullptr, num_rows, num_rows, heads, dim, where, put_delta,
         [&]<int N>() { return DotOf<S, N>{grad, static_cast<const S*>(args.out), stride}; });
-    const PutHeads<A, I> put_product{static_cast<A*>(edges.weight), nullptr, heads};
-    head_sums<S, I>(
-        name, args.csr.ptr, args.csr.col, num_rows, num_edges, heads, dim, where, put_product,
-        [&]<int N>() { return DotOf<S, N>{grad, static_cast<const S*>(args.value), stride}; });
-    const EdgeGradient<S, I> kernel{
-        args,         RawScore<A, I>(args, edges.scores), DropFactor<I>(args), num_rows, num_edges,
-        put_delta.to, static_cast<A*>(edges.score),       put_product.to};
-    launch_threads<kThreads>(where, name, num_edges * heads, kernel);
+    const PutGradient<A, I> put{
+        args,         RawScore<A, I>(args, nullptr), DropFactor<I>(args),
+        put_delta.to, static_cast<A*>(edges.score),  static_cast<A*>(edges.weight)};
+    auto sums = [&](const auto& make) {
+      head_sums<S, I>(name, args.csr.ptr, args.csr.col, num_rows, num_edges, heads, dim, where, put,
+                      make);
+    };
+    auto product = [&]<int N>() {
+      return DotOf<S, N>{grad, static_cast<const S*>(args.value), stride};
+    };
+    if (args.score == Score::gat) return sums(product);
+    with_products<S>(args, [&](const auto& make) {
+      sums([&]<int N>() {
+        auto score = make.template operator()<N>();
+        return Both<decltype(score), DotOf<S, N>>{score, product.template operator()<N>()};
+      });
+    });
   });
 }
 

@@ -2,8 +2,8 @@
 // emulation on the host.
 //
 // A kernel is a struct of its arguments with `GNNLIB_DEVICE void operator()() const`. Threads are
-// numbered in one dimension. In a shuffle all threads of the warp take part: the emulation refuses
-// a kernel where some have returned. No kernel needs memory or barriers of a whole block.
+// numbered in one dimension. In a shuffle all lanes of the group take part: the emulation refuses a
+// kernel where some have returned. No kernel needs memory or barriers of a whole block.
 #pragma once
 
 #include <cmath>
@@ -28,10 +28,9 @@ inline int64_t block() { return emu::block_index(); }
 inline int thread() { return emu::thread_index(); }
 inline int threads() { return emu::block_size(); }
 template <typename T>
-inline T shuffle(T value, int from) {
-  return emu::shuffle(value, from);
+inline T shuffle(T value, int from, int group_bits) {
+  return emu::shuffle(value, from, group_bits);
 }
-inline uint32_t ballot(bool vote) { return emu::ballot(vote); }
 
 inline void lower(int64_t* to, int64_t value) { *to = value < *to ? value : *to; }
 
@@ -43,11 +42,12 @@ GNNLIB_DEVICE void lower(int64_t* to, int64_t value) {  // to = min(to, value), 
 GNNLIB_DEVICE int64_t block() { return blockIdx.x; }
 GNNLIB_DEVICE int thread() { return threadIdx.x; }
 GNNLIB_DEVICE int threads() { return blockDim.x; }
+// The value of lane `from` of the warp, among the lanes of one group of 2^group_bits neighbours.
 template <typename T>
-GNNLIB_DEVICE T shuffle(T value, int from) {
-  return __shfl_sync(0xffffffffu, value, from);
+GNNLIB_DEVICE T shuffle(T value, int from, int group_bits) {
+  const int lanes = 1 << group_bits, first = (threadIdx.x % kWarp) & ~(lanes - 1);
+  return __shfl_sync((0xffffffffu >> (kWarp - lanes)) << first, value, from);
 }
-GNNLIB_DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xffffffffu, vote); }
 
 #endif
 

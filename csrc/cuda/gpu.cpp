@@ -345,7 +345,7 @@ class Gpu final : public Device {
     Room room(csr.ptr);
     AttentionArgs args = given;
     args.grad_edge = args.score_edge ? args.edges : nullptr;
-    EdgeGradients edges = edge_room(room, csr, args, scope.where);
+    EdgeGradients edges = edge_room(room, csr, args);
     if (args.edges && !args.score_edge) edges.score = args.edges;
     attention_edges(args, csr.num_rows, csr.num_edges, edges, scope.where);
     weighted(room, transpose, csr, args, args.grad, edges.weight, args.grad_value, 1, scope.where);
@@ -360,7 +360,7 @@ class Gpu final : public Device {
     const Scope scope(csr.ptr);
     Room room(csr.ptr);
     const int64_t values = args.heads * args.dim;
-    const EdgeGradients edges = edge_room(room, csr, args, scope.where);
+    const EdgeGradients edges = edge_room(room, csr, args);
     attention_edges(args, csr.num_rows, csr.num_edges, edges, scope.where);
     const Partials slots = partials(room, csr, values, args.dtype);
     attention_gatv2_destinations(args, csr.num_rows, csr.num_edges, edges, slots, scope.where);
@@ -382,7 +382,7 @@ class Gpu final : public Device {
                               const AttentionArgs& args) const override {
     const Scope scope(csr.ptr);
     Room room(csr.ptr);
-    const EdgeGradients edges = edge_room(room, csr, args, scope.where);
+    const EdgeGradients edges = edge_room(room, csr, args);
     attention_edges(args, csr.num_rows, csr.num_edges, edges, scope.where);
     const HeadWeightedArgs query{{args.csr.ptr, args.csr.col, nullptr, args.csr.wide},
                                  args.key,
@@ -415,21 +415,19 @@ class Gpu final : public Device {
                     accumulate_type(args.dtype));
   }
 
-  // The scores of dot and gatv2 as an array; null for gat.
+  // The scores of dot and gatv2 as an array, where they are needed.
   static const void* scores(Room& room, const BoundCsr& csr, const AttentionArgs& args,
                             const Where& where) {
-    if (args.score == Score::gat) return nullptr;
+    if (!needs_scores(args)) return nullptr;
     void* to = room.get(csr.num_edges * args.heads, accumulate_type(args.dtype));
     attention_scores(args, csr.num_rows, csr.num_edges, to, where);
     return to;
   }
 
-  static EdgeGradients edge_room(Room& room, const BoundCsr& csr, const AttentionArgs& args,
-                                 const Where& where) {
+  static EdgeGradients edge_room(Room& room, const BoundCsr& csr, const AttentionArgs& args) {
     const ScalarType wide = accumulate_type(args.dtype);
     const int64_t size = csr.num_edges * args.heads;
-    return {scores(room, csr, args, where), room.get(csr.num_rows * args.heads, wide),
-            room.get(size, wide), room.get(size, wide)};
+    return {room.get(csr.num_rows * args.heads, wide), room.get(size, wide), room.get(size, wide)};
   }
 
   // Σ over the edges of each source of weight · rows of their destinations.

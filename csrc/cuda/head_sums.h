@@ -1,5 +1,5 @@
-// One sum an edge and head, over the features of the head: sddmm, the scores of attention, and what
-// their gradients need.
+// One sum an edge and head, or two, over the features of the head: sddmm, and the scores of
+// attention and their gradients.
 //
 // A group of lanes takes kStrip edges, one after the other: all groups do the same work whatever
 // the rows are. The row of an edge is looked up once a strip.
@@ -18,34 +18,63 @@ struct Ends {
   int64_t i, j, k;
 };
 
-// Product: `operator()(ends, f)` gives the sum of a pack of features at f = head · dim + d.
-// Put: `operator()(k, h, sum)` keeps what was found.
-template <typename A, typename I, int N, typename Product, typename Put>
+// Two sums at once.
+template <typename A>
+struct Pair {
+  A first, second;
+
+  GNNLIB_DEVICE Pair& operator+=(const Pair& other) {
+    first += other.first;
+    second += other.second;
+    return *this;
+  }
+};
+template <typename A>
+GNNLIB_DEVICE Pair<A> shuffle(const Pair<A>& value, int from, int group_bits) {
+  return {shuffle(value.first, from, group_bits), shuffle(value.second, from, group_bits)};
+}
+
+// Product: `operator()(ends, f)` gives the sum, or the two, of a pack of features at
+// f = head · dim + d. Put: `operator()(ends, h, sum)` keeps what was found.
+template <typename I, int N, typename Product, typename Put>
 struct HeadSums {
   Product product;
   Put put;
   const I* ptr;  // null: position k is row k
   const I* col;  // null: position k reads row k
   Groups groups;
+  int bits;  // of the lanes that have a head; −1: the heads go by one after the other
   int64_t num_rows, num_edges, heads, dim;
+
+  // Neighbouring lanes have a head, and the group as many heads as it has lanes for.
+  GNNLIB_DEVICE void all_heads(const Ends& ends) const {
+    const Groups head{bits};
+    for (int64_t f = groups.lane() * N; f < heads * dim; f += groups.lanes() * N) {
+      const auto sum = head.sum(product(ends, f));
+      if (head.lane() == 0) put(ends, (f / N) >> bits, sum);
+    }
+  }
+
+  GNNLIB_DEVICE void each_head(const Ends& ends) const {
+    for (int64_t h = 0; h < heads; ++h) {
+      decltype(product(ends, 0)) sum{};
+      for (int64_t d = groups.lane() * N; d < dim; d += groups.lanes() * N)
+        sum += product(ends, h * dim + d);
+      sum = groups.sum(sum);
+      if (groups.lane() == 0) put(ends, h, sum);
+    }
+  }
 
   GNNLIB_DEVICE void operator()() const {
     const int64_t first = groups.index() * kStrip;
-    // Every lane takes part in every sum, those beyond the last edge with nothing to add.
-    int64_t row = ptr && first < num_edges ? row_of(ptr, num_rows, first) : first;
-    for (int64_t k = first; k < first + kStrip; ++k) {
-      const bool there = k < num_edges;
+    if (first >= num_edges) return;
+    const int64_t last = first + kStrip < num_edges ? first + kStrip : num_edges;
+    int64_t row = ptr ? row_of(ptr, num_rows, first) : first;
+    for (int64_t k = first; k < last; ++k) {
       // The next row that has edges: seldom far, but nodes without any may be many.
-      if (ptr && there && ptr[row + 1] <= k && ptr[++row + 1] <= k) row = row_of(ptr, num_rows, k);
-      const Ends ends{ptr ? row : k, there && col ? int64_t(col[k]) : k, k};
-      for (int64_t h = 0; h < heads; ++h) {
-        A sum = 0;
-        for (int64_t d = groups.lane() * N; there && d < dim; d += groups.lanes() * N) {
-          sum += product(ends, h * dim + d);
-        }
-        sum = groups.sum(sum);
-        if (there && groups.lane() == 0) put(k, h, sum);
-      }
+      if (ptr && ptr[row + 1] <= k && ptr[++row + 1] <= k) row = row_of(ptr, num_rows, k);
+      const Ends ends{ptr ? row : k, col ? int64_t(col[k]) : k, k};
+      bits >= 0 ? all_heads(ends) : each_head(ends);
     }
   }
 };
@@ -58,8 +87,8 @@ struct PutHeads {
   int64_t heads;
 
   template <typename A>
-  GNNLIB_DEVICE void operator()(int64_t k, int64_t h, A sum) const {
-    to[(eid ? int64_t(eid[k]) : k) * heads + h] = static_cast<T>(sum);
+  GNNLIB_DEVICE void operator()(const Ends& ends, int64_t h, A sum) const {
+    to[(eid ? int64_t(eid[ends.k]) : ends.k) * heads + h] = static_cast<T>(sum);
   }
 };
 
@@ -86,20 +115,21 @@ void head_sums(const char* name, const void* ptr, const void* col, int64_t num_r
                int64_t num_edges, int64_t heads, int64_t dim, const Where& where, const Put& put,
                const Make& make) {
   if (num_edges == 0 || heads == 0) return;
-  const Shape shape = shape_of(pack_of(dim, sizeof(S)), dim);
-  with_pack<S>(shape.pack, [&]<int N>() {
+  const int pack = pack_of(dim, sizeof(S)), bits = head_bits(pack, dim);
+  const Groups groups = shape_of(pack, bits < 0 ? dim : heads * dim).groups;
+  with_pack<S>(pack, [&]<int N>() {
     auto product = make.template operator()<N>();
-    const HeadSums<Accumulate<S>, I, N, decltype(product), Put> kernel{product,
-                                                                       put,
-                                                                       static_cast<const I*>(ptr),
-                                                                       static_cast<const I*>(col),
-                                                                       shape.groups,
-                                                                       num_rows,
-                                                                       num_edges,
-                                                                       heads,
-                                                                       dim};
-    launch_groups<kSumThreads>(where, name, (num_edges + kStrip - 1) / kStrip, shape.groups,
-                               kernel);
+    const HeadSums<I, N, decltype(product), Put> kernel{product,
+                                                        put,
+                                                        static_cast<const I*>(ptr),
+                                                        static_cast<const I*>(col),
+                                                        groups,
+                                                        bits,
+                                                        num_rows,
+                                                        num_edges,
+                                                        heads,
+                                                        dim};
+    launch_groups<kSumThreads>(where, name, (num_edges + kStrip - 1) / kStrip, groups, kernel);
   });
 }
 

@@ -10,16 +10,15 @@
 namespace gnnlib::cuda {
 
 #ifndef GNNLIB_EMU
-// `Least`: blocks of a multiprocessor that the compiler is to make room for.
-template <int Threads, int Least, typename K>
-__global__ __launch_bounds__(Threads, Least) void run_kernel(const __grid_constant__ K kernel) {
+template <int Threads, typename K>
+__global__ __launch_bounds__(Threads) void run_kernel(const __grid_constant__ K kernel) {
   kernel();
 }
 #endif
 
 constexpr int64_t kMostBlocks = 2147483647;  // of a grid's first dimension
 
-template <int Threads, int Least = 1, typename K>
+template <int Threads, typename K>
 void launch(const Where& where, const char* name, int64_t blocks, const K& kernel) {
   if (blocks == 0) return;
   if (blocks > kMostBlocks) {
@@ -30,7 +29,7 @@ void launch(const Where& where, const char* name, int64_t blocks, const K& kerne
   (void)where;
   emu::run(blocks, Threads, [](const void* k) { (*static_cast<const K*>(k))(); }, &kernel);
 #else
-  run_kernel<Threads, Least>
+  run_kernel<Threads>
       <<<unsigned(blocks), Threads, 0, static_cast<cudaStream_t>(where.stream)>>>(kernel);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) {

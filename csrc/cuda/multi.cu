@@ -50,6 +50,22 @@ struct MultiRows {
     for (int n = 0; n < N; ++n) static_cast<I*>(to)[first + n] = extreme.at[n];
   }
 
+  // Calls take(k, value) for the edges of a piece; four values are on their way at once.
+  template <typename Take>
+  GNNLIB_DEVICE void for_values(const Piece& piece, int64_t at, const Take& take) const {
+    int64_t k = piece.begin;
+    for (; k + kUnroll <= piece.end; k += kUnroll) {
+      Values<S, N> value[kUnroll];
+      for (int u = 0; u < kUnroll; ++u) load(k + u, at, value[u]);
+      for (int u = 0; u < kUnroll; ++u) take(k + u, value[u]);
+    }
+    for (; k < piece.end; ++k) {
+      Values<S, N> value;
+      load(k, at, value);
+      take(k, value);
+    }
+  }
+
   // Sums and extremes of the edges of a piece, or of what its slots hold.
   GNNLIB_DEVICE void look(const Piece& piece, bool in_slots, int64_t at, Values<S, N>& total,
                           Extreme& high, Extreme& low) const {
@@ -64,15 +80,13 @@ struct MultiRows {
       });
       return;
     }
-    for (int64_t k = piece.begin; k < piece.end; ++k) {
-      Values<S, N> value;
-      load(k, at, value);
+    for_values(piece, at, [&](int64_t k, const Values<S, N>& value) {
       for (int n = 0; n < N; ++n) {
         total.value[n] += value.value[n];
         if (args.max_slot >= 0) high.take(false, n, value.value[n], I(k));
         if (args.min_slot >= 0) low.take(true, n, value.value[n], I(k));
       }
-    }
+    });
   }
 
   GNNLIB_DEVICE void square(const Piece& piece, bool in_slots, int64_t at, const Values<S, N>& mean,
@@ -83,14 +97,12 @@ struct MultiRows {
       });
       return;
     }
-    for (int64_t k = piece.begin; k < piece.end; ++k) {
-      Values<S, N> value;
-      load(k, at, value);
+    for_values(piece, at, [&](int64_t, const Values<S, N>& value) {
       for (int n = 0; n < N; ++n) {
         const A apart = value.value[n] - mean.value[n];
         total.value[n] += apart * apart;
       }
-    }
+    });
   }
 
   GNNLIB_DEVICE void deviation(const Piece& row, bool in_slots, int64_t at,
@@ -108,14 +120,7 @@ struct MultiRows {
     const int64_t group = groups.index();
     const bool pieces = phase == Phase::pieces || phase == Phase::square_pieces;
     Piece piece;
-    if (pieces) {
-      if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
-      piece = piece_of(ptr, num_rows, num_edges, group / 2, int(group % 2));
-      if (piece.begin == piece.end) return;
-    } else {
-      if (group >= num_rows) return;
-      piece = {group, int64_t(ptr[group]), int64_t(ptr[group + 1])};
-    }
+    if (!find_piece(ptr, num_rows, num_edges, pieces, group, piece)) return;
     const bool in_slots = !pieces && sum && piece.end - piece.begin > kLong;
     if (phase == Phase::squares && !in_slots) return;  // done with its sums
     for (int64_t at = groups.lane() * N; at < args.dim; at += groups.lanes() * N) {

@@ -97,7 +97,7 @@ struct Groups {
   template <typename T>
   GNNLIB_DEVICE T sum(T value) const {
     for (int step = lanes() / 2; step > 0; step /= 2)
-      value += shuffle(value, gnnlib::cuda::lane() ^ step);
+      value += shuffle(value, gnnlib::cuda::lane() ^ step, bits);
     return value;
   }
 };
@@ -120,6 +120,15 @@ inline int pack_of(int64_t values, int64_t bytes_each) {
   int pack = int(16 / bytes_each);
   while (pack > 1 && values % pack) pack /= 2;
   return pack;
+}
+
+// log2 of how many lanes have a head of so many values; −1 where that is no power of two, or more
+// than a warp has.
+inline int head_bits(int pack, int64_t values) {
+  for (int bits = 0; (1 << bits) <= kWarp; ++bits) {
+    if ((int64_t(pack) << bits) == values) return bits;
+  }
+  return -1;
 }
 
 // Calls f<Pack>() for packs of values of the type S.

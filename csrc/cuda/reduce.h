@@ -123,14 +123,7 @@ struct ReduceRows {
   GNNLIB_DEVICE void operator()() const {
     const int64_t group = groups.index();
     Piece piece;
-    if (phase == 0) {
-      if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
-      piece = piece_of(ptr, num_rows, num_edges, group / 2, int(group % 2));
-      if (piece.begin == piece.end) return;
-    } else {
-      if (group >= num_rows) return;
-      piece = {group, int64_t(ptr[group]), int64_t(ptr[group + 1])};
-    }
+    if (!find_piece(ptr, num_rows, num_edges, phase == 0, group, piece)) return;
     const bool in_slots = phase == 1 && partial && piece.end - piece.begin > kLong;
     for (int64_t at = groups.lane() * N; at < result.values; at += groups.lanes() * N) {
       Values<S, N> total;

@@ -31,7 +31,9 @@ struct Top {
     total = total * scale(top, high) + other.total * scale(other.top, high);
     top = high;
   }
-  GNNLIB_DEVICE Top from(int lane) const { return {shuffle(top, lane), shuffle(total, lane)}; }
+  GNNLIB_DEVICE Top from(int lane) const {
+    return {shuffle(top, lane, kWhole.bits), shuffle(total, lane, kWhole.bits)};
+  }
 };
 
 // Σ out · grad, for the gradient.
@@ -41,7 +43,7 @@ struct Sum {
 
   GNNLIB_DEVICE static Sum none() { return {0, 0}; }
   GNNLIB_DEVICE void merge(const Sum& other) { total += other.total; }
-  GNNLIB_DEVICE Sum from(int lane) const { return {0, shuffle(total, lane)}; }
+  GNNLIB_DEVICE Sum from(int lane) const { return {0, shuffle(total, lane, kWhole.bits)}; }
 };
 
 // Lanes are edges, then the other lanes of the warp are merged in a fixed tree.
@@ -74,14 +76,7 @@ struct SoftmaxStats {
     const I* ptr = static_cast<const I*>(args.csr.ptr);
     const int64_t task = block() * (threads() / kWarp) + warp();
     Piece piece;
-    if (phase == 0) {
-      if (task >= 2 * ((num_edges + kChunk - 1) / kChunk)) return;
-      piece = piece_of(ptr, num_rows, num_edges, task / 2, int(task % 2));
-      if (piece.begin == piece.end) return;
-    } else {
-      if (task >= num_rows) return;
-      piece = {task, int64_t(ptr[task]), int64_t(ptr[task + 1])};
-    }
+    if (!find_piece(ptr, num_rows, num_edges, phase == 0, task, piece)) return;
     A* to = phase == 0 ? of_slot(task) : stats + task * args.heads * 2;
     const bool in_slots = phase == 1 && piece.end - piece.begin > kLong;
     for (int64_t h = 0; h < args.heads; ++h) {

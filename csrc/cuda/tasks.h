@@ -46,6 +46,21 @@ GNNLIB_DEVICE Piece piece_of(const I* ptr, int64_t num_rows, int64_t num_edges, 
   return {row, begin > first ? begin : first, end < last ? end : last};
 }
 
+// What the group of that number has to do: the row of that number or, among the pieces of the long
+// rows, what is in that slot. False where that is nothing.
+template <typename I>
+GNNLIB_DEVICE bool find_piece(const I* ptr, int64_t num_rows, int64_t num_edges, bool of_long_rows,
+                              int64_t group, Piece& piece) {
+  if (of_long_rows) {
+    if (group >= 2 * ((num_edges + kChunk - 1) / kChunk)) return false;
+    piece = piece_of(ptr, num_rows, num_edges, group / 2, int(group % 2));
+    return piece.begin < piece.end;
+  }
+  if (group >= num_rows) return false;
+  piece = {group, int64_t(ptr[group]), int64_t(ptr[group + 1])};
+  return true;
+}
+
 // The slots of a long row, in order: `visit(slot)` with slot = 2 · chunk + 0 or 1.
 template <typename I, typename Visit>
 GNNLIB_DEVICE void for_slots(const I* ptr, int64_t row, const Visit& visit) {

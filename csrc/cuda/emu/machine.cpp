@@ -73,10 +73,15 @@ struct Fiber {
   State state;
 };
 
+// Where the lanes of a warp meet, in groups of one size.
+struct Meeting {
+  uint64_t slots[2][kWarp];  // of a group's exchange and of the one before, which some still read
+  int arrived[kWarp];        // of each group
+  uint64_t generation[kWarp];
+};
+
 struct Warp {
-  uint64_t slots[2][kWarp];  // of this exchange and of the one before, which some may still read
-  int arrived;
-  uint64_t generation;
+  Meeting meetings[6];  // of groups of 1, 2, … 32
 };
 
 struct Machine {
@@ -150,16 +155,17 @@ void prepare(Fiber& fiber) {
 #endif
 }
 
-// A warp's rendezvous: the last to come lets all go on.
-void arrive(Warp& warp) {
-  const uint64_t passed = warp.generation;
+// A rendezvous: the last of the group to come lets all go on.
+void arrive(Meeting& meeting, int group, int lanes) {
+  uint64_t& generation = meeting.generation[group];
+  const uint64_t passed = generation;
   ++machine.progress;
-  if (++warp.arrived == kWarp) {
-    warp.arrived = 0;
-    ++warp.generation;
+  if (++meeting.arrived[group] == lanes) {
+    meeting.arrived[group] = 0;
+    ++generation;
     return;
   }
-  machine.wait_until(warp.generation, passed);
+  machine.wait_until(generation, passed);
 }
 
 void Machine::wait_until(const uint64_t& now, uint64_t passed) {
@@ -172,7 +178,9 @@ void Machine::run_block() {
   std::vector<int> order(threads);
   std::iota(order.begin(), order.end(), 0);
   for (int t = 0; t < threads; ++t) fibers[t].state = State::ready;
-  for (Warp& warp : warps) warp.arrived = 0;
+  for (Warp& warp : warps) {
+    for (Meeting& meeting : warp.meetings) std::fill_n(meeting.arrived, kWarp, 0);
+  }
   alive = threads;
   while (alive) {
     const uint64_t before = progress;
@@ -199,11 +207,12 @@ int64_t block_index() { return machine.block; }
 int thread_index() { return machine.running; }
 int block_size() { return machine.threads; }
 
-const uint64_t* exchange(uint64_t bits) {
-  Warp& warp = machine.warps[machine.running / kWarp];
-  uint64_t* slots = warp.slots[warp.generation % 2];
-  slots[machine.running % kWarp] = bits;
-  arrive(warp);
+const uint64_t* exchange(uint64_t bits, int group_bits) {
+  Meeting& meeting = machine.warps[machine.running / kWarp].meetings[group_bits];
+  const int lane = machine.running % kWarp, group = lane >> group_bits;
+  uint64_t* slots = meeting.slots[meeting.generation[group] % 2];
+  slots[lane] = bits;
+  arrive(meeting, group, 1 << group_bits);
   return slots;
 }
 

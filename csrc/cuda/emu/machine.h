@@ -1,7 +1,7 @@
 // A GPU on the host, for tests: runs a kernel block by block, each thread of a block as a fiber.
 //
 // It shows whether a kernel computes what it should, reads and writes where it may, and takes part
-// in every shuffle. It shows nothing of races, of the memory model or of speed: one
+// in every shuffle of its group. It shows nothing of races, of the memory model or of speed: one
 // thread runs at a time, and gives way only where it waits for others.
 #pragma once
 
@@ -18,25 +18,18 @@ int64_t block_index();
 int thread_index();
 int block_size();
 
-// Leaves `bits` for the other lanes of the warp, waits for theirs, and gives those of all: valid
-// until this lane calls it twice more.
-const uint64_t* exchange(uint64_t bits);
+// Leaves `bits` for the other lanes of this lane's group, of 2^group_bits neighbours, waits for
+// theirs, and gives those of the warp's lanes: valid until this lane calls it twice more.
+const uint64_t* exchange(uint64_t bits, int group_bits);
 
 template <typename T>
-T shuffle(T value, int from) {
+T shuffle(T value, int from, int group_bits) {
   static_assert(sizeof(T) <= sizeof(uint64_t));
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
-  const uint64_t* all = exchange(bits);
+  const uint64_t* all = exchange(bits, group_bits);
   std::memcpy(&value, &all[from & (kWarp - 1)], sizeof(T));
   return value;
-}
-
-inline uint32_t ballot(bool vote) {
-  const uint64_t* all = exchange(vote);
-  uint32_t votes = 0;
-  for (int lane = 0; lane < kWarp; ++lane) votes |= uint32_t(all[lane] != 0) << lane;
-  return votes;
 }
 
 using Entry = void (*)(const void* kernel);
