@@ -21,10 +21,12 @@ ENTRY = re.compile(
 
 
 def kernel_of(demangled: str) -> str:
-    """`spmm.cu`'s Sum of run_kernel<256, 1, gnnlib::cuda::(anonymous namespace)::Sum<float, …>>."""
+    """`spmm.cu`'s Sum of run_kernel<256, gnnlib::cuda::(anonymous namespace)::Sum<float, …>>."""
     own = re.search(
-        r"run_kernel<[^,]*, [^,]*, gnnlib::cuda::(?:\(anonymous namespace\)::)?(\w+)", demangled
+        r"run_kernel<[^,]*, gnnlib::cuda::(?:\(anonymous namespace\)::)?(\w+)", demangled
     )
+    if own is None and "run_kernel" in demangled:
+        raise ValueError(f"no name of a kernel is found in {demangled}")
     return own[1] if own else "CUB"
 
 

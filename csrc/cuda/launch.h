@@ -10,8 +10,9 @@
 namespace gnnlib::cuda {
 
 #ifndef GNNLIB_EMU
+// One block of a multiprocessor is enough: else the compiler makes room for more, and spills.
 template <int Threads, typename K>
-__global__ __launch_bounds__(Threads) void run_kernel(const __grid_constant__ K kernel) {
+__global__ __launch_bounds__(Threads, 1) void run_kernel(const __grid_constant__ K kernel) {
   kernel();
 }
 #endif
