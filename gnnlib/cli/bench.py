@@ -19,6 +19,7 @@ SUITES = (
     "accuracy",
     "scaling",
     "fixed-point",
+    "edge-list",
     "imports",
     "all",
 )
