@@ -19,6 +19,7 @@ SUITES = (
     "accuracy",
     "scaling",
     "fixed-point",
+    "edge-list",
     "imports",
     "all",
 )
@@ -67,6 +68,7 @@ def bench(
     accuracy     accuracy on Cora over 10 seeds; not part of all
     scaling      time against edges
     fixed-point  fixed points against torchdeq
+    edge-list    a text file of edges against pandas
     imports      what `import gnnlib` takes
     all          all but accuracy
 
