@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import _concat, _pytree, _select
@@ -159,8 +160,8 @@ class Batch(Graph):
 
     def _build_pieces(self) -> tuple[list[int], list[int], Tensor | None]:
         """Where the nodes and edges of each graph begin, and the order that groups the edges."""
-        begin, order = _select.groups(self)
-        return *begin.tolist(), order
+        found = _select.groups(self)
+        return *F.pad(found.ends, (1, 0)).tolist(), found.order
 
     def _piece_adj(self, b: int, edges: slice) -> Adjacency:
         """The rows of one graph: as edges are grouped, its CSR positions are its edges."""
