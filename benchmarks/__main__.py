@@ -13,6 +13,7 @@ SUITES = {
     "training": "training steps on Cora",
     "accuracy": "accuracy on Cora over 10 seeds; not part of all",
     "scaling": "time against edges",
+    "loader": "mini-batches of many graphs",
     "fixed-point": "fixed points against torchdeq",
     "imports": "what `import gnnlib` takes",
     "all": "all but accuracy",
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
     import torch
 
-    from benchmarks import graphs, imports, layers, ops, report, scaling, timing
+    from benchmarks import graphs, imports, layers, loader, ops, report, scaling, timing
     from benchmarks.cases import Settings
     from benchmarks.fixed_point import batch, memory, speed, steps
     from benchmarks.layers import memory as layer_memory
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         "memory": layer_memory.run,
         "training": training.run,
         "scaling": scaling.run,
+        "loader": loader.run,
         "fixed-point": fixed_point,
         "accuracy": accuracy.run,
     }
