@@ -13,6 +13,7 @@ SUITES = {
     "training": "training steps on Cora",
     "accuracy": "accuracy on Cora over 10 seeds; not part of all",
     "scaling": "time against edges",
+    "loader": "mini-batches of many graphs",
     "fixed-point": "fixed points against torchdeq",
     "edge-list": "a text file of edges against pandas",
     "imports": "what `import gnnlib` takes",
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
     import torch
 
-    from benchmarks import edge_list, graphs, imports, layers, ops, report, scaling, timing
+    from benchmarks import edge_list, graphs, imports, layers, loader, ops, report, scaling, timing
     from benchmarks.cases import Settings
     from benchmarks.fixed_point import batch, memory, speed, steps
     from benchmarks.layers import memory as layer_memory
@@ -78,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         "memory": layer_memory.run,
         "training": training.run,
         "scaling": scaling.run,
+        "loader": loader.run,
         "edge-list": edge_list.run,
         "fixed-point": fixed_point,
         "accuracy": accuracy.run,

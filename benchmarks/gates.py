@@ -58,6 +58,7 @@ GATES: Gates = {
     ("bf16 sum", FORWARD): {f"{OURS}, fp32": Gate(1.3, 1.7)},
     ("GCN step", BOTH): {"PyG": Gate(15, 25), "DGL": Gate(15, 25)},
     ("GAT step", BOTH): {"PyG": Gate(5, 10), "DGL": Gate(5, 10)},
+    ("mini-batches", "one epoch"): {"PyG": Gate(5, 10)},
     **{
         (case, "peak memory"): {"PyG": Gate(4, 4)}
         for case in ("GATConv", "SAGEConv max", "max, MLP message")

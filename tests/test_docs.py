@@ -151,8 +151,11 @@ PUBLIC = ["gnnlib"] + [
     f"gnnlib.{part}"
     for part in (
         "conv",
+        "norm",
+        "pool",
         "fixed_point",
         "models",
+        "loader",
         "datasets",
         "transforms",
         "train",

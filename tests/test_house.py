@@ -29,7 +29,7 @@ USES = """
     pool:             graph
     datasets:         graph
     transforms:       graph
-    loader:           graph
+    loader:           datasets
     metrics:          ops
     models:           conv norm pool
     train:            models datasets transforms loader metrics
@@ -46,8 +46,8 @@ FAMILY = {
         "ops": "_extension",
         "adjacency": "_convert _longest_path _ranges",
         "features": "_concat",
-        "graph": "_convertible _dgl _edge_lines _levels _networkx _pyg _save _structure _torch_sparse"
-        " batch edge_list",
+        "graph": "_convertible _dgl _edge_lines _graphwise _levels _networkx _pyg _save _select"
+        " _structure _torch_sparse batch edge_list",
         "message_passing": "_resolve _lazy _edge_rows _forms _fused _blocks _per_edge linear",
     }.items()
     for file in files.split()

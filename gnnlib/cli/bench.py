@@ -18,6 +18,7 @@ SUITES = (
     "training",
     "accuracy",
     "scaling",
+    "loader",
     "fixed-point",
     "edge-list",
     "imports",
@@ -67,6 +68,7 @@ def bench(
     training     training steps on Cora
     accuracy     accuracy on Cora over 10 seeds; not part of all
     scaling      time against edges
+    loader       mini-batches of many graphs
     fixed-point  fixed points against torchdeq
     edge-list    a text file of edges against pandas
     imports      what `import gnnlib` takes

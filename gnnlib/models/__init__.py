@@ -1,4 +1,4 @@
-"""Networks built from convs; each is called as `model(x, graph)` and gives one row per node."""
+"""Networks built from convs: `model(x, graph)` gives a row per node, a `Readout` one per graph."""
 
 from .appnp import APPNP as APPNP
 from .chebnet import ChebNet as ChebNet
@@ -10,5 +10,6 @@ from .graph_sage import GraphSAGE as GraphSAGE
 from .ignn import IGNN as IGNN
 from .jumping_knowledge import JumpingKnowledge as JumpingKnowledge
 from .ppnp import PPNP as PPNP
+from .readout import Readout as Readout
 from .sgc import SGC as SGC
 from .tagcn import TAGCN as TAGCN

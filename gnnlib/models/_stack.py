@@ -62,6 +62,16 @@ class Stack(nn.Module):
 
         Edge tensors go to every conv; one that has no such parameter raises a TypeError.
         """
+        return self.read(self.embed(x, graph, edge_weight, edge_attr))
+
+    def embed(
+        self,
+        x: Tensor | SparseFeatures,
+        graph: Graph,
+        edge_weight: Tensor | None = None,
+        edge_attr: Tensor | None = None,
+    ) -> Tensor:
+        """What the convs make of x: with `jk` that is what `lin` reads, else the logits."""
         given = {"edge_weight": edge_weight, "edge_attr": edge_attr}
         edge = {name: value for name, value in given.items() if value is not None}
         first, *others = self.convs
@@ -75,8 +85,11 @@ class Stack(nn.Module):
         if self.lin is None:
             return h
         h = self.activation(h)
-        h = h if self.jk is None else self.jk([*found, h])
-        return self.lin(F.dropout(h, self.dropout, self.training))
+        return h if self.jk is None else self.jk([*found, h])
+
+    def read(self, h: Tensor) -> Tensor:
+        """The logits of what `embed` gives."""
+        return h if self.lin is None else self.lin(F.dropout(h, self.dropout, self.training))
 
     def reset_parameters(self) -> None:
         """Draws every parameter anew."""

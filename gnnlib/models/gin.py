@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..conv import GINConv
+from ..conv import GINConv, GINEConv
 from ..linear import Linear
 from ._stack import Stack, layer_widths
 
@@ -10,8 +10,10 @@ from ._stack import Stack, layer_widths
 class GIN(Stack):
     """Layers of h'_i = MLP((1 + ε) h_i + Σ_{j → i} h_j), each MLP Linear, BatchNorm, ReLU, Linear.
 
-    `model(x, graph)`: x [N, in_channels] → logits [N, out_channels]. The last MLP gives the
-    logits; a ReLU stands between the layers.
+    With `edge_dim` an edge takes part in each layer, as in `GINEConv`: Σ ReLU(h_j + W e_ji + b).
+
+    `model(x, graph, edge_attr=None)`: x [N, in_channels] → logits [N, out_channels]. The last MLP
+    gives the logits; a ReLU stands between the layers.
 
     Args:
         in_channels: features of a node.
@@ -22,6 +24,7 @@ class GIN(Stack):
         train_eps: learn ε; otherwise it is 0.
         jk: how the layers are joined before a final Linear: 'last', 'cat', 'max' or 'lstm', as in
             `JumpingKnowledge`. None: the last layer gives the logits.
+        edge_dim: features of an edge, which `edge_attr` has then; None: there are none.
 
     Raises:
         ValueError: num_layers < 1, dropout outside [0, 1), or an unknown jk.
@@ -45,10 +48,14 @@ class GIN(Stack):
         dropout: float = 0.5,
         train_eps: bool = False,
         jk: str | None = None,
+        edge_dim: int | None = None,
     ):
         widths = layer_widths(in_channels, hidden_channels, out_channels, num_layers, jk)
         mlps = [_mlp(a, hidden_channels, b) for a, b in widths]
-        convs = [GINConv(mlp, train_eps=train_eps) for mlp in mlps]
+        if edge_dim is None:
+            convs = [GINConv(mlp, train_eps=train_eps) for mlp in mlps]
+        else:
+            convs = [GINEConv(mlp, train_eps=train_eps, edge_dim=edge_dim) for mlp in mlps]
         super().__init__(convs, dropout, jk=jk, channels=hidden_channels, out_channels=out_channels)
 
 

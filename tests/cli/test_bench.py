@@ -49,7 +49,7 @@ def rows(name: str) -> list[dict]:
 
 
 @pytest.mark.usefixtures("_alone")
-@pytest.mark.parametrize("suite", ["ops", "scatter", "layers", "training", "scaling"])
+@pytest.mark.parametrize("suite", ["ops", "scatter", "layers", "training", "scaling", "loader"])
 def test_suites(suite, capsys):
     assert run(suite) == 0, capsys.readouterr().err
     found = rows(suite)

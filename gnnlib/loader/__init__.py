@@ -1,0 +1,3 @@
+"""Mini-batches of graphs."""
+
+from .data_loader import DataLoader as DataLoader
