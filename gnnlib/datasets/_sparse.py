@@ -36,3 +36,15 @@ def from_entries(
         num_src=num_columns,
     )
     return SparseFeatures(structure, torch.from_numpy(kept))
+
+
+def identity(num_nodes: int) -> SparseFeatures:
+    """The features of nodes that have none but being themselves: the identity [N, N], float32.
+
+    Example:
+        >>> identity(2).to_dense()
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    nodes = np.arange(num_nodes)
+    return from_entries(nodes, nodes, None, num_nodes, num_nodes)

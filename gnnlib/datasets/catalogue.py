@@ -3,9 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
-from . import _generated, chains, digits, karate, planetoid
+from . import (
+    _generated,
+    blogcatalog,
+    chains,
+    deezer_europe,
+    digits,
+    email_eu_core,
+    facebook100,
+    facebook_pages,
+    karate,
+    planetoid,
+    polblogs,
+    twitch,
+)
 from ._dataset import Dataset
+from ._source import Source
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,26 @@ def _planetoid(name: str, nodes: int, edges: int, features: int, classes: int, s
     )
 
 
+def _social(
+    name: str,
+    open: Callable[[], Dataset],
+    source: Source,
+    counts: tuple[int, int, int, int],
+    terms: ModuleType,
+    **options: bool,
+) -> Entry:
+    """`counts` are nodes, edges, features and classes; `options` those that `open` reads with."""
+    return Entry(
+        name,
+        open,
+        partial(source.is_at_hand, **options),
+        *counts,
+        licence=terms.LICENCE,
+        citation=terms.CITATION,
+        download_size=source.size,
+    )
+
+
 _ENTRIES = [
     _planetoid("cora", 2708, 10556, 1433, 7, size=572_444),
     _planetoid("citeseer", 3327, 9104, 3703, 6, size=1_036_188),
@@ -96,6 +131,83 @@ _ENTRIES = [
         num_classes=2,
         licence=_generated.LICENCE,
         citation=chains.CITATION,
+    ),
+    _social(
+        "facebook-pages",
+        facebook_pages.FacebookPages,
+        facebook_pages.SOURCE,
+        (22470, 341646, 4714, 4),
+        facebook_pages,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-engb",
+        partial(twitch.Twitch, "ENGB"),
+        twitch.SOURCES["ENGB"],
+        (7126, 70648, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-ptbr",
+        partial(twitch.Twitch, "PTBR"),
+        twitch.SOURCES["PTBR"],
+        (1912, 62598, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-ru",
+        partial(twitch.Twitch, "RU"),
+        twitch.SOURCES["RU"],
+        (4385, 74608, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "deezer-europe",
+        deezer_europe.DeezerEurope,
+        deezer_europe.SOURCE,
+        (28281, 185504, 31241, 2),
+        deezer_europe,
+        raw_edges=False,
+    ),
+    _social(
+        "email-eu-core",
+        email_eu_core.EmailEuCore,
+        email_eu_core.SOURCE,
+        (1005, 24929, 1005, 42),
+        email_eu_core,
+        raw_edges=False,
+    ),
+    _social(
+        "polblogs",
+        polblogs.Polblogs,
+        polblogs.SOURCE,
+        (1490, 19022, 1490, 2),
+        polblogs,
+        raw_edges=False,
+    ),
+    _social(
+        "blogcatalog",
+        blogcatalog.BlogCatalog,
+        blogcatalog.SOURCE,
+        (5196, 343486, 8189, 6),
+        blogcatalog,
+    ),
+    _social(
+        "reed98",
+        partial(facebook100.Facebook100, "reed98"),
+        facebook100.SOURCES["reed98"],
+        (962, 37624, 745, 2),
+        facebook100,
+    ),
+    _social(
+        "amherst41",
+        partial(facebook100.Facebook100, "amherst41"),
+        facebook100.SOURCES["amherst41"],
+        (2235, 181908, 1193, 2),
+        facebook100,
     ),
 ]
 
