@@ -106,9 +106,10 @@ def _features(source: str, data: bytes, form: Form, num_nodes: int) -> SparseFea
         raise DatasetError(f"{source} must hold a list of features for each node")
     nodes = np.array([as_number(key) for key in lists], dtype=np.int64)
     if not np.array_equal(np.sort(nodes), np.arange(num_nodes)):
+        wrong = [key for key in lists if not 0 <= as_number(key) < num_nodes]
         raise DatasetError(
             f"{source} must hold one list for each node in [0, {num_nodes}), "
-            f"got {len(lists)} lists, the first of them for {shown(next(iter(lists), ''))}"
+            f"got {len(lists)} lists" + (f", one of them for {shown(wrong[0])}" if wrong else "")
         )
     for node, columns in lists.items():
         if not all(type(column) is int and 0 <= column < form.num_features for column in columns):

@@ -83,7 +83,10 @@ def _social(
     terms: ModuleType,
     **options: bool,
 ) -> Entry:
-    """`counts` are nodes, edges, features and classes; `options` those that `open` reads with."""
+    """`counts` are nodes, edges, features and classes; the module `terms` has licence and citation.
+
+    `options` are those with which `open` reads the source.
+    """
     return Entry(
         name,
         open,

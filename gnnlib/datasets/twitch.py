@@ -13,7 +13,7 @@ from ._splits import per_class
 
 
 class Twitch(Dataset):
-    """Streamers of one language on Twitch, what they play and like, and who is whose friend.
+    """Streamers of one language on Twitch, the games they play, and who is whose friend.
 
     ====  =====  =====  ========  =======
     name  nodes  edges  features  classes
@@ -23,9 +23,10 @@ class Twitch(Dataset):
     RU    4385   74608  3170      2
     ====  =====  =====  ========  =======
 
-    The graph has `x` (`SparseFeatures` [N, F], 1 where a streamer has the feature; column k means
-    the same for all languages), `y` [N]: 1 for streams with explicit language (`mature`), and
-    `train_mask`, `val_mask`, `test_mask` [N]. Each friendship is an edge in both directions.
+    The graph has `x` (`SparseFeatures` [N, F], 1 for each game played or liked, place and habit of
+    streaming; a column means the same for all languages), `y` [N]: 1 for streams with explicit
+    language (`mature`), else 0, and `train_mask`, `val_mask`, `test_mask` [N]. Each friendship is
+    an edge in both directions.
 
     The source has no split. `seed` draws 20 nodes of each class to train on and 30 to validate
     on; the rest are to test on (Shchur et al., "Pitfalls of graph neural network evaluation",

@@ -14,8 +14,8 @@ EDGES = b"0 1\r\n2 0\r\n2 2\r\n1 0\r\n"
 LABELS = b"2 41\r\n0 7\r\n1 0\r\n3 7\r\n"
 
 
-def read(edges: bytes = EDGES, labels: bytes = LABELS, raw_edges: bool = False) -> Graph:
-    return parse({"edges.txt": edges, "labels.txt": labels}, raw_edges)
+def read(edges: bytes = EDGES, labels: bytes = LABELS) -> Graph:
+    return parse({"edges.txt": edges, "labels.txt": labels})
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
@@ -27,7 +27,8 @@ def test_lines_end_as_those_of_unix_or_windows(end):
 
 
 def test_raw_edges_are_the_list_as_published():
-    assert read(raw_edges=True).edge_index.T.tolist() == [[0, 1], [2, 0], [2, 2], [1, 0]]
+    graph = parse({"edges.txt": EDGES, "labels.txt": LABELS}, raw_edges=True)
+    assert graph.edge_index.T.tolist() == [[0, 1], [2, 0], [2, 2], [1, 0]]
 
 
 def test_the_features_are_the_identity():

@@ -34,8 +34,10 @@ FILES = {
 }
 
 
-def read(raw_edges=False, **changed: bytes) -> Graph:
-    files = {name: changed.get(name.split(".")[0], data) for name, data in FILES.items()}
+def read(raw_edges=False, changed: dict[str, bytes] | None = None) -> Graph:
+    """The graph of FILES, of which `changed` has some by the names before the point."""
+    other = changed or {}
+    files = {name: other.get(name.split(".")[0], data) for name, data in FILES.items()}
     return parse(files, FORM, raw_edges)
 
 
@@ -70,8 +72,8 @@ def test_lines_may_end_as_those_of_windows():
         for name, data in FILES.items()
         if name.endswith("csv")
     }
-    assert torch.equal(read(**windows).edge_index, read().edge_index)
-    assert torch.equal(read(**windows).y, read().y)
+    assert torch.equal(read(changed=windows).edge_index, read().edge_index)
+    assert torch.equal(read(changed=windows).y, read().y)
 
 
 WRONG = {
@@ -110,12 +112,12 @@ WRONG = {
     "no lists": ({"lists": b'{"0": 1}'}, "must hold a list of features for each node"),
     "too few lists": (
         {"lists": b'{"0": []}'},
-        r"one list for each node in \[0, 4\), got 1 lists, the first of them for '0'",
+        r"one list for each node in \[0, 4\), got 1 lists$",
     ),
-    "no list at all": ({"lists": b"{}"}, "got 0 lists"),
+    "no list at all": ({"lists": b"{}"}, "got 0 lists$"),
     "a list of no node": (
         {"lists": FILES["lists.json"].replace(b'"2"', b'"x"')},
-        "got 4 lists, the first of them for 'x'",
+        "got 4 lists, one of them for 'x'",
     ),
     "a feature too large": (
         {"lists": FILES["lists.json"].replace(b"5", b"9")},
@@ -130,11 +132,13 @@ WRONG = {
 @pytest.mark.parametrize(("changed", "message"), WRONG.values(), ids=WRONG.keys())
 def test_files_that_do_not_fit_are_refused(changed, message):
     with pytest.raises(DatasetError, match=message):
-        read(**changed)
+        read(changed=changed)
 
 
 def test_no_nodes_are_a_graph_too():
-    graph = read(edges=b"from,to\n", lists=b"{}", labels=b"id,name,kind,new_id\n")
+    graph = read(
+        changed={"edges": b"from,to\n", "lists": b"{}", "labels": b"id,name,kind,new_id\n"}
+    )
     assert (graph.num_nodes, graph.num_edges, graph.x.shape) == (0, 0, (0, 9))
 
 
@@ -143,12 +147,12 @@ def test_damage_gives_an_error_or_a_valid_graph(file):
     data = FILES[file]
     part = file.split(".")[0]
     count = count_refused(
-        lambda changed: read(**{part: changed}), [*cuts(data, step=1), *flipped(data, 400)]
+        lambda changed: read(changed={part: changed}), [*cuts(data, step=1), *flipped(data, 400)]
     )
     assert count > 200
 
 
-ZIPPED = dict(zip(deezer_europe.MEMBERS, FILES.values(), strict=True))
+ZIPPED: dict[str, bytes] = dict(zip(deezer_europe.MEMBERS, FILES.values(), strict=True))
 
 
 def archive(members: dict[str, bytes]) -> dict[str, bytes]:
@@ -261,7 +265,6 @@ def test_raw_edges_of_facebook_have_its_loops(real):
     raw = FacebookPages(raw_edges=True)[0]
     assert raw.num_edges == 171002
     assert (raw.edge_index[0] == raw.edge_index[1]).sum() == 179
-    assert FacebookPages()[0].num_edges == 341646
 
 
 def test_all_languages_of_twitch_have_the_same_columns(real):
