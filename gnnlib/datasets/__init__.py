@@ -15,7 +15,12 @@ from .digits import Digits as Digits
 from .email_eu_core import EmailEuCore as EmailEuCore
 from .facebook100 import Facebook100 as Facebook100
 from .facebook_pages import FacebookPages as FacebookPages
+from .geom_gcn import GeomGCN as GeomGCN
+from .gnn_benchmark import Amazon as Amazon
+from .gnn_benchmark import CitationFull as CitationFull
+from .gnn_benchmark import Coauthor as Coauthor
 from .half_hot import HalfHot as HalfHot
+from .heterophilous import HeterophilousGraphs as HeterophilousGraphs
 from .karate import Karate as Karate
 from .neighbor_count import NeighborCount as NeighborCount
 from .parity import Parity as Parity
