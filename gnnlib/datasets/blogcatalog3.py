@@ -23,15 +23,17 @@ class BlogCatalog3(Dataset):
     each is in at least one. The bloggers have no features, so `x` is the identity [N, N]
     (`SparseFeatures`). Each friendship is an edge in both directions.
 
-    The source has no split. `seed` draws 60 % of the nodes for `train_mask` and 20 % for
-    `val_mask`; the rest are in `test_mask`.
+    The source has no split. The node2vec paper trains on a half of the nodes, drawn at random. So
+    does `train_mask`; `val_mask` has a tenth, `test_mask` the rest.
 
     Args:
         root: the cache folder; by default $GNNLIB_CACHE, else ~/.cache/gnnlib.
+        train, val: fractions of the nodes, rounded down; the rest are to test on.
         seed: draws the split.
         transform: applied once to the graph, after the cache.
 
     Raises:
+        ValueError: fractions that are negative or more than 1 in sum.
         DownloadError: the file is neither in the cache, nor in $GNNLIB_MIRROR, nor upstream.
         CacheError: the file would have to be stored and the cache folder cannot be written.
         DatasetError: the file is damaged.
@@ -39,7 +41,8 @@ class BlogCatalog3(Dataset):
     References:
         Tang and Liu, "Relational learning via latent social dimensions", KDD 2009. Perozzi,
         Al-Rfou and Skiena, "DeepWalk: online learning of social representations", KDD 2014, from
-        whose repository the file is.
+        whose repository the file is. Grover and Leskovec, "node2vec: scalable feature learning for
+        networks", KDD 2016.
 
     Example:
         >>> from gnnlib.datasets import BlogCatalog3
@@ -51,13 +54,15 @@ class BlogCatalog3(Dataset):
         self,
         root: str | os.PathLike | None = None,
         *,
+        train: float = 0.5,
+        val: float = 0.1,
         seed: int = 0,
         transform: Callable[[Graph], Graph] | None = None,
     ):
         graph = SOURCE.graph(parse, root)
         super().__init__(
             "blogcatalog3",
-            [graph.replace(**fractions(graph.num_nodes, 0.6, 0.2, seed))],
+            [graph.replace(**fractions(graph.num_nodes, train, val, seed))],
             num_classes=_NUM_GROUPS,
             licence=LICENCE,
             citation=CITATION,

@@ -27,15 +27,17 @@ class EmailEuCore(Dataset):
     edge then.
 
     The source has no split. `seed` draws 60 % of the nodes for `train_mask` and 20 % for
-    `val_mask`; the rest are in `test_mask`. (Not as many of each department: some have one member.)
+    `val_mask`; the rest are in `test_mask`. (Not as many of each class: some have one node.)
 
     Args:
         root: the cache folder; by default $GNNLIB_CACHE, else ~/.cache/gnnlib.
+        train, val: fractions of the nodes, rounded down; the rest are to test on.
         seed: draws the split.
         raw_edges: keep the edge list as published, with self-loops.
         transform: applied once to the graph, after the cache.
 
     Raises:
+        ValueError: fractions that are negative or more than 1 in sum.
         DownloadError: a file is neither in the cache, nor in $GNNLIB_MIRROR, nor upstream.
         CacheError: a file would have to be stored and the cache folder cannot be written.
         DatasetError: a file is damaged.
@@ -55,6 +57,8 @@ class EmailEuCore(Dataset):
         self,
         root: str | os.PathLike | None = None,
         *,
+        train: float = 0.6,
+        val: float = 0.2,
         seed: int = 0,
         raw_edges: bool = False,
         transform: Callable[[Graph], Graph] | None = None,
@@ -62,7 +66,7 @@ class EmailEuCore(Dataset):
         graph = SOURCE.graph(parse, root, raw_edges=raw_edges)
         super().__init__(
             "email-eu-core",
-            [graph.replace(**fractions(graph.num_nodes, 0.6, 0.2, seed))],
+            [graph.replace(**fractions(graph.num_nodes, train, val, seed))],
             num_classes=_NUM_CLASSES,
             licence=LICENCE,
             citation=CITATION,

@@ -86,6 +86,9 @@ def test_the_real_graph_has_the_facts_of_the_manifest(real):
     assert masks.sum(dim=1).tolist() == [603, 201, 201]
     assert (masks.sum(dim=0) == 1).all()
     assert not torch.equal(EmailEuCore(seed=1)[0].train_mask, graph.train_mask)
+    assert EmailEuCore(train=0.1, val=0.9)[0].test_mask.sum() == 1005 - 100 - 904
+    with pytest.raises(ValueError, match="train and val must be fractions with a sum of at most 1"):
+        EmailEuCore(train=0.9)
     raw = EmailEuCore(raw_edges=True)[0]
     assert raw.num_edges == facts["edge_entries_listed"]
     assert (raw.edge_index[0] == raw.edge_index[1]).sum() == facts["self_loops"]
