@@ -3,9 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
-from . import _generated, chains, digits, karate, planetoid
+from . import (
+    _generated,
+    blogcatalog,
+    chains,
+    deezer_europe,
+    digits,
+    email_eu_core,
+    facebook100,
+    facebook_pages,
+    gnn_benchmark,
+    heterophilous,
+    karate,
+    planetoid,
+    polblogs,
+    twitch,
+)
 from ._dataset import Dataset
+from ._source import Source
 
 
 @dataclass(frozen=True)
@@ -60,10 +77,83 @@ def _planetoid(name: str, nodes: int, edges: int, features: int, classes: int, s
     )
 
 
+def _benchmark(
+    kind: type[gnn_benchmark.Benchmark],
+    key: str,
+    nodes: int,
+    edges: int,
+    features: int,
+    classes: int,
+) -> Entry:
+    name = kind.names[key]
+    source = gnn_benchmark.SOURCES[name]
+    return Entry(
+        name,
+        open=partial(kind, key),
+        cached=partial(gnn_benchmark.is_at_hand, name),
+        num_nodes=nodes,
+        num_edges=edges,
+        num_features=features,
+        num_classes=classes,
+        licence=gnn_benchmark.LICENCE,
+        citation=source.citation,
+        download_size=source.size,
+    )
+
+
+def _heterophilous(key: str, nodes: int, edges: int, features: int, classes: int) -> Entry:
+    source = heterophilous.SOURCES[key]
+    return Entry(
+        key.replace("_", "-"),
+        open=partial(heterophilous.HeterophilousGraphs, key),
+        cached=partial(heterophilous.is_at_hand, key),
+        num_nodes=nodes,
+        num_edges=edges,
+        num_features=features,
+        num_classes=classes,
+        licence=heterophilous.LICENCE,
+        citation=source.citation,
+        download_size=source.size,
+    )
+
+
+def _social(
+    name: str,
+    open: Callable[[], Dataset],
+    source: Source,
+    counts: tuple[int, int, int, int],
+    terms: ModuleType,
+    **options: bool,
+) -> Entry:
+    """`counts` are nodes, edges, features and classes; the module `terms` has licence and citation.
+
+    `options` are those with which `open` reads the source.
+    """
+    return Entry(
+        name,
+        open,
+        partial(source.is_at_hand, **options),
+        *counts,
+        licence=terms.LICENCE,
+        citation=terms.CITATION,
+        download_size=source.size,
+    )
+
+
 _ENTRIES = [
     _planetoid("cora", 2708, 10556, 1433, 7, size=572_444),
     _planetoid("citeseer", 3327, 9104, 3703, 6, size=1_036_188),
     _planetoid("pubmed", 19717, 88648, 500, 3, size=8_700_000),  # allx is about 7.6 MB of it
+    _benchmark(gnn_benchmark.CitationFull, "cora_ml", 2995, 16316, 2879, 7),
+    _benchmark(gnn_benchmark.Amazon, "computers", 13752, 491722, 767, 10),
+    _benchmark(gnn_benchmark.Amazon, "photo", 7650, 238162, 745, 8),
+    _benchmark(gnn_benchmark.Coauthor, "cs", 18333, 163788, 6805, 15),
+    _benchmark(gnn_benchmark.Coauthor, "physics", 34493, 495924, 8415, 5),
+    _heterophilous("minesweeper", 10000, 78804, 7, 2),
+    _heterophilous("tolokers", 11758, 1038000, 10, 2),
+    _heterophilous("actor", 7600, 53318, 932, 5),
+    _heterophilous("chameleon_filtered", 890, 17708, 2325, 5),
+    _heterophilous("squirrel_filtered", 2223, 93996, 2089, 5),
     Entry(
         "digits",
         open=digits.Digits,
@@ -96,6 +186,83 @@ _ENTRIES = [
         num_classes=2,
         licence=_generated.LICENCE,
         citation=chains.CITATION,
+    ),
+    _social(
+        "facebook-pages",
+        facebook_pages.FacebookPages,
+        facebook_pages.SOURCE,
+        (22470, 341646, 4714, 4),
+        facebook_pages,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-engb",
+        partial(twitch.Twitch, "ENGB"),
+        twitch.SOURCES["ENGB"],
+        (7126, 70648, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-ptbr",
+        partial(twitch.Twitch, "PTBR"),
+        twitch.SOURCES["PTBR"],
+        (1912, 62598, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "twitch-ru",
+        partial(twitch.Twitch, "RU"),
+        twitch.SOURCES["RU"],
+        (4385, 74608, 3170, 2),
+        twitch,
+        raw_edges=False,
+    ),
+    _social(
+        "deezer-europe",
+        deezer_europe.DeezerEurope,
+        deezer_europe.SOURCE,
+        (28281, 185504, 31241, 2),
+        deezer_europe,
+        raw_edges=False,
+    ),
+    _social(
+        "email-eu-core",
+        email_eu_core.EmailEuCore,
+        email_eu_core.SOURCE,
+        (1005, 24929, 1005, 42),
+        email_eu_core,
+        raw_edges=False,
+    ),
+    _social(
+        "polblogs",
+        polblogs.Polblogs,
+        polblogs.SOURCE,
+        (1490, 19022, 1490, 2),
+        polblogs,
+        raw_edges=False,
+    ),
+    _social(
+        "blogcatalog",
+        blogcatalog.BlogCatalog,
+        blogcatalog.SOURCE,
+        (5196, 343486, 8189, 6),
+        blogcatalog,
+    ),
+    _social(
+        "reed98",
+        partial(facebook100.Facebook100, "reed98"),
+        facebook100.SOURCES["reed98"],
+        (962, 37624, 745, 2),
+        facebook100,
+    ),
+    _social(
+        "amherst41",
+        partial(facebook100.Facebook100, "amherst41"),
+        facebook100.SOURCES["amherst41"],
+        (2235, 181908, 1193, 2),
+        facebook100,
     ),
 ]
 

@@ -30,14 +30,17 @@ def facts(dataset: Dataset) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", OPENABLE)
-def test_an_entry_has_the_facts_of_the_real_data(name, real):
+def test_an_entry_has_the_facts_of_the_real_data(name, real, monkeypatch):
     entry = CATALOGUE[name]
+    assert entry.cached()
     dataset = entry.open()
     found = facts(dataset)
     assert len(dataset) == 1
     assert found == {key: getattr(entry, key) for key in found}
     assert int(dataset[0].y.max()) + 1 == entry.num_classes
     assert entry.task == "node classification"
+    monkeypatch.delenv("GNNLIB_MIRROR")
+    assert entry.cached()  # by the graph alone, if there was a file to read
 
 
 def test_the_edges_of_pubmed_are_counted_right(mirror):
