@@ -4,8 +4,8 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from torch_geometric import nn, transforms
+    from torch_geometric import io, nn, transforms
     from torch_geometric.data import Batch, Data, HeteroData
     from torch_geometric.loader import DataLoader
 
-__all__ = ["Batch", "Data", "DataLoader", "HeteroData", "nn", "transforms"]
+__all__ = ["Batch", "Data", "DataLoader", "HeteroData", "io", "nn", "transforms"]

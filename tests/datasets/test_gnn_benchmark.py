@@ -9,9 +9,11 @@ import scipy.sparse as sp
 import torch
 
 from gnnlib.datasets import Amazon, CitationFull, Coauthor, Dataset, DatasetError
-from gnnlib.datasets.gnn_benchmark import SOURCES, parse
+from gnnlib.datasets._csr_npz import parse
+from gnnlib.datasets.gnn_benchmark import SOURCES
 from gnnlib.features import SparseFeatures
 from tests.datasets import csr_npz
+from tests.pyg import io as pyg_io
 
 OPEN = {
     "amazon-computers": lambda **options: Amazon("computers", **options),
@@ -219,6 +221,16 @@ def test_a_real_graph_equals_what_numpy_and_scipy_read(real):
     np.testing.assert_array_equal(graph.edge_index.numpy(), np.stack(np.nonzero(both.T))[::-1])
     np.testing.assert_array_equal(graph.x.to_dense().numpy(), features.toarray())
     np.testing.assert_array_equal(graph.y, labels)
+
+
+def test_binary_features_and_edges_are_those_of_pyg(real):
+    source = SOURCES["cora-ml"]
+    theirs = pyg_io.read_npz(str(real / source.category / source.folder / source.file))
+    ours = CitationFull("cora_ml", binary=True)[0]
+    np.testing.assert_array_equal(ours.x.to_dense(), theirs.x)
+    np.testing.assert_array_equal(ours.y, theirs.y)
+    assert set(edges(ours)) == set(edges(theirs))
+    assert ours.num_edges == theirs.num_edges
 
 
 def test_raw_edges_keep_one_direction_and_self_loops(real):
