@@ -42,15 +42,19 @@ def as_density(density: float) -> float:
 
 
 def node_masks(num_nodes: int, num_train: int, num_val: int, order: Tensor) -> dict[str, Any]:
-    """The first nodes of `order` [N] to train on, the next to validate on, the rest to test on."""
+    """The first nodes of `order` to train on, the next to validate on, the rest to test on.
+
+    A node that is not in `order` is in no mask.
+    """
     as_count("num_train", num_train, least=0)
     as_count("num_val", num_val, least=0)
-    if num_train + num_val > num_nodes:
+    num_test = len(order) - num_train - num_val
+    if num_test < 0:
         raise ValueError(
-            f"num_train + num_val must be at most the {num_nodes} nodes,"
+            f"num_train + num_val must be at most the {len(order)} nodes,"
             f" got {num_train} + {num_val}"
         )
-    parts = order.split([num_train, num_val, num_nodes - num_train - num_val])
+    parts = order.split([num_train, num_val, num_test])
     empty = torch.zeros(num_nodes, dtype=torch.bool)
     return {name: empty.index_fill(0, part, True) for name, part in zip(_MASKS, parts, strict=True)}
 
