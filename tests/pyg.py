@@ -6,5 +6,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from torch_geometric import nn, transforms
     from torch_geometric.data import Batch, Data, HeteroData
+    from torch_geometric.io import read_tu_data
 
-__all__ = ["Batch", "Data", "HeteroData", "nn", "transforms"]
+__all__ = ["Batch", "Data", "HeteroData", "nn", "read_tu_data", "transforms"]

@@ -4,6 +4,7 @@ from ._dataset import Dataset as Dataset
 from ._errors import CacheError as CacheError
 from ._errors import DatasetError as DatasetError
 from ._errors import DownloadError as DownloadError
+from .breast_cancer import BreastCancer as BreastCancer
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Entry as Entry
 from .chains import Chains as Chains
@@ -16,4 +17,5 @@ from .parity import Parity as Parity
 from .planetoid import Planetoid as Planetoid
 from .subgraph_matching import SubgraphMatching as SubgraphMatching
 from .tree_depth import TreeDepth as TreeDepth
+from .tu import TUDataset as TUDataset
 from .web_page_ranking import WebPageRanking as WebPageRanking

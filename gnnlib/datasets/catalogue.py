@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import _generated, chains, digits, karate, planetoid
+from . import _generated, breast_cancer, chains, digits, karate, planetoid
 from ._dataset import Dataset
 
 
@@ -74,6 +74,17 @@ _ENTRIES = [
         num_classes=10,
         licence=digits.LICENCE,
         citation=digits.CITATION,
+    ),
+    Entry(
+        "breast-cancer",
+        open=breast_cancer.BreastCancer,
+        cached=lambda: True,
+        num_nodes=569,
+        num_edges=6880,
+        num_features=30,
+        num_classes=2,
+        licence=breast_cancer.LICENCE,
+        citation=breast_cancer.CITATION,
     ),
     Entry(
         "karate",
