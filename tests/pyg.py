@@ -7,5 +7,6 @@ with warnings.catch_warnings():
     from torch_geometric import nn, transforms
     from torch_geometric.data import Batch, Data, HeteroData
     from torch_geometric.io import read_tu_data
+    from torch_geometric.utils import from_smiles
 
-__all__ = ["Batch", "Data", "HeteroData", "nn", "read_tu_data", "transforms"]
+__all__ = ["Batch", "Data", "HeteroData", "from_smiles", "nn", "read_tu_data", "transforms"]
