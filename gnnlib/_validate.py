@@ -30,6 +30,46 @@ def as_size(name: str, value: Any) -> int:
     return size
 
 
+def as_positions(
+    chosen: Any, size: int, device: torch.device, name: str, whole: str, part: str
+) -> Tensor:
+    """The positions below `size` that a slice, a bool mask, or a list or tensor of ints chooses.
+
+    Negative ones count from the end. `name` is the argument, and `whole` has `part`s, in errors.
+
+    Raises:
+        IndexError: a position out of bounds, or a mask of another length.
+        TypeError: what chooses nothing.
+    """
+    if isinstance(chosen, slice):
+        chosen = range(*chosen.indices(size))
+        end = chosen.start + len(chosen) * chosen.step
+        return torch.arange(chosen.start, end, chosen.step, device=device)
+    if isinstance(chosen, (list, range)) or hasattr(chosen, "__array__"):
+        try:
+            chosen = torch.as_tensor(chosen)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{part} numbers must be integers: {error}") from None
+        chosen = chosen if chosen.numel() else chosen.long()  # an empty list has no dtype
+    if not isinstance(chosen, Tensor) or chosen.dim() != 1:
+        raise TypeError(
+            f"{name} must be a slice, a bool mask or a one-dimensional tensor of {part} numbers,"
+            f" got {chosen if isinstance(chosen, int) else type(chosen).__name__}"
+        )
+    if chosen.dtype == torch.bool:
+        if chosen.shape[0] != size:
+            raise IndexError(f"a mask needs {size} entries, one per {part}, got {len(chosen)}")
+        return chosen.to(device).nonzero().flatten()
+    if chosen.dtype not in INDEX_DTYPES:
+        raise TypeError(f"{part} numbers must be integers, got {chosen.dtype}")
+    index = chosen.to(device).long()
+    low, high = torch.stack(torch.aminmax(index)).tolist() if len(index) else (0, -1)
+    if low < -size or high >= size:
+        first = int(index[(index < -size) | (index >= size)][0])
+        raise IndexError(f"{whole} has {size} {part}s, got {part} {first}")
+    return index if low >= 0 else torch.where(index < 0, index + size, index)
+
+
 def as_edge_index(value: Any) -> Tensor:
     """`value` as a contiguous integer tensor [2, E]; lists and numpy arrays are converted."""
     edge_index = value if isinstance(value, Tensor) else _from_array(value)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import _concat, _pytree
+from . import _concat, _pytree, _select
 from ._levels import check_name, level_of
 from .adjacency import Adjacency
 from .features import SparseFeatures
@@ -99,6 +99,32 @@ class Batch(Graph):
             kept["adj"] = _concat.block_diagonal([g.adj for g in graphs])
         return cls._make(edge_index, sum(nodes), tensors, _join_ptr(graphs, nodes), kept)
 
+    def select(self, graphs: Any) -> Batch:
+        """The batch of some of the graphs, in the order given; a graph may be there repeatedly.
+
+        A mini-batch costs a few gathers, whatever the number of graphs. An adjacency that the batch
+        has built is cut and joined, not sorted again.
+
+        Args:
+            graphs: numbers of graphs, a tensor or list [B'], negative ones from the end; or a bool
+                mask [B], or a slice.
+
+        Raises:
+            IndexError: a number that no graph has, or a mask of another length.
+            TypeError: what is no number, mask or slice.
+
+        Example:
+            >>> pair = Graph([[0], [1]], x=torch.zeros(2, 3))
+            >>> loop = Graph([[0], [0]], x=torch.ones(1, 3))
+            >>> Batch.from_graphs([pair, loop]).select([1, 0, 1])
+            Batch(num_graphs=3, num_nodes=4, num_edges=3, x=[4, 3])
+        """
+        return _select.select(self, graphs)
+
+    def __getitems__(self, graphs: list[int]) -> Batch:
+        """How torch.utils.data.DataLoader asks for several items."""
+        return self.select(graphs)
+
     def unbatch(self) -> list[Graph]:
         """The graphs, each with its nodes and edges in their order and its own numbering."""
         return list(self)
@@ -132,15 +158,9 @@ class Batch(Graph):
         return Graph._make(edge_index, last - first, tensors, kept=kept)
 
     def _build_pieces(self) -> tuple[list[int], list[int], Tensor | None]:
-        """Where the nodes and edges of each graph begin, and the order that groups the edges.
-
-        Edges come graph by graph (order None), until an edit such as add_self_loops appends some.
-        """
-        group = self.batch[self.edge_index[0]]
-        counts = torch.bincount(group, minlength=self.num_graphs).tolist()
-        grouped = bool((group.diff() >= 0).all())
-        order = None if grouped else group.argsort(stable=True)
-        return self.graph_ptr.tolist(), list(accumulate(counts, initial=0)), order
+        """Where the nodes and edges of each graph begin, and the order that groups the edges."""
+        begin, order = _select.groups(self)
+        return *begin.tolist(), order
 
     def _piece_adj(self, b: int, edges: slice) -> Adjacency:
         """The rows of one graph: as edges are grouped, its CSR positions are its edges."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import _concat, _convert, _pytree, ops
+from ._validate import as_positions
 from .adjacency import Adjacency
 
 
@@ -199,7 +200,7 @@ class SparseFeatures:
 
     def __getitem__(self, rows: Any) -> SparseFeatures:
         """The rows chosen by a slice, a bool mask [N], or a tensor or list of row numbers."""
-        index = self._row_numbers(rows)
+        index = as_positions(rows, self.shape[0], self.device, "rows", "x", "row")
         ptr, structure = self.structure.ptr, self.structure
         first, length = ptr[index], ptr.diff()[index]
         new_ptr = F.pad(length.cumsum(0), (1, 0))
@@ -211,33 +212,6 @@ class SparseFeatures:
             new_ptr.to(ptr.dtype), structure.col[position], structure.num_src, None
         )
         return self._make(chosen, self.values[position])
-
-    def _row_numbers(self, rows: Any) -> Tensor:
-        num_rows = self.shape[0]
-        if isinstance(rows, slice):
-            chosen = range(*rows.indices(num_rows))
-            end = chosen.start + len(chosen) * chosen.step
-            return torch.arange(chosen.start, end, chosen.step, device=self.device)
-        if isinstance(rows, (list, range)) or hasattr(rows, "__array__"):
-            rows = torch.as_tensor(rows)
-            rows = rows if rows.numel() else rows.long()  # an empty list has no dtype of its own
-        if not isinstance(rows, Tensor) or rows.dim() != 1:
-            raise TypeError(
-                "rows must be a slice, a bool mask or a one-dimensional tensor of row numbers, got"
-                f" {rows if isinstance(rows, int) else type(rows).__name__}"
-            )
-        if rows.dtype == torch.bool:
-            if rows.shape[0] != num_rows:
-                raise IndexError(f"a mask needs {num_rows} entries, one per row, got {len(rows)}")
-            return rows.to(self.device).nonzero().flatten()
-        if rows.dtype not in (torch.int32, torch.int64):
-            raise TypeError(f"row numbers must be integers, got {rows.dtype}")
-        index = rows.to(self.device).long()
-        bad = (index < -num_rows) | (index >= num_rows)
-        if bad.any():
-            first = int(index[bad][0])
-            raise IndexError(f"x has {num_rows} rows, got row {first}")
-        return torch.where(index < 0, index + num_rows, index)
 
     @staticmethod
     def cat(parts: Sequence[SparseFeatures]) -> SparseFeatures:

@@ -29,7 +29,7 @@ USES = """
     pool:             graph
     datasets:         graph
     transforms:       graph
-    loader:           graph
+    loader:           datasets
     metrics:          ops
     models:           conv norm pool
     train:            models datasets transforms loader metrics
@@ -46,7 +46,8 @@ FAMILY = {
         "ops": "_extension",
         "adjacency": "_convert _longest_path _ranges",
         "features": "_concat",
-        "graph": "_convertible _dgl _levels _networkx _pyg _save _structure _torch_sparse batch",
+        "graph": "_convertible _dgl _graphwise _levels _networkx _pyg _save _select _structure"
+        " _torch_sparse batch",
         "message_passing": "_resolve _lazy _edge_rows _forms _fused _blocks _per_edge linear",
     }.items()
     for file in files.split()
