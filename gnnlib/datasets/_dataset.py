@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import torch
 
+from .._validate import as_positions
 from ..batch import Batch
 from ..graph import Graph
 
@@ -72,8 +73,14 @@ class Dataset(Sequence[Graph]):
     def __getitem__(self, index):
         if hasattr(index, "__index__") and getattr(index, "ndim", 0) == 0:
             return self._graphs[operator.index(index)]
+        numbers = as_positions(
+            index, len(self), torch.device("cpu"), "index", "the dataset", "graph"
+        )
         part = copy.copy(self)
-        part._graphs = [self._graphs[k] for k in _numbers(index, len(self))]
+        if isinstance(self._graphs, Batch):
+            part._graphs = self._graphs.select(numbers)
+        else:
+            part._graphs = [self._graphs[number] for number in numbers.tolist()]
         return part
 
     def __repr__(self) -> str:
@@ -81,29 +88,3 @@ class Dataset(Sequence[Graph]):
             f"{type(self).__name__}({self.name!r}, num_graphs={len(self)}, "
             f"num_features={self.num_features}, num_classes={self.num_classes})"
         )
-
-
-def _numbers(index: Any, length: int) -> list[int]:
-    """Which of `length` graphs a slice, integers or a mask choose."""
-    if isinstance(index, slice):
-        return list(range(length)[index])
-    try:
-        chosen = torch.as_tensor(index)
-    except (TypeError, ValueError, RuntimeError):
-        chosen = torch.empty(())
-    if chosen.numel() == 0 and chosen.dim() == 1:
-        chosen = chosen.long()  # an empty list has no dtype of its own
-    if chosen.dim() != 1 or chosen.is_floating_point() or chosen.is_complex():
-        raise TypeError(
-            "a dataset takes an int, a slice, integers or a mask of one dimension;"
-            f" got {type(index).__name__}"
-        )
-    if chosen.dtype != torch.bool:
-        numbers = chosen.tolist()
-        for number in numbers:
-            if not -length <= number < length:
-                raise IndexError(f"the dataset has {length} graphs, got {number}")
-        return numbers
-    if len(chosen) != length:
-        raise IndexError(f"a mask must have {length} values, one per graph; got {len(chosen)}")
-    return chosen.nonzero().flatten().tolist()

@@ -65,7 +65,7 @@ def test_integers_choose_graphs_in_their_order(kind, held):
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
 def test_a_mask_chooses_graphs(kind, held):
     assert values(held[kind([False, True, False, True])]) == [1, 3]
-    with pytest.raises(IndexError, match="a mask must have 4 values, one per graph; got 3"):
+    with pytest.raises(IndexError, match="a mask needs 4 entries, one per graph, got 3"):
         held[kind([False, True, True])]
 
 
@@ -77,13 +77,13 @@ def test_one_integer_of_any_kind_is_a_graph(index, held):
 
 @pytest.mark.parametrize("index", ["1", None, 1.0, [0.5], [[1, 2]], {}, ["a"], np.array([1.0])])
 def test_what_chooses_no_graphs_is_refused(index, held):
-    with pytest.raises(TypeError, match="a dataset takes an int, a slice, integers or a mask"):
+    with pytest.raises(TypeError, match="index must be a slice, a bool mask|graph numbers must be"):
         held[index]
 
 
 @pytest.mark.parametrize("index", [4, -5, [0, 4], [-5]])
 def test_a_number_that_is_too_large_is_refused(index, held):
-    with pytest.raises(IndexError, match=r"has 4 graphs, got (4|-5)|out of range"):
+    with pytest.raises(IndexError, match=r"has 4 graphs, got (graph )?(4|-5)|out of range"):
         held[index]
 
 
@@ -91,6 +91,7 @@ def test_a_batch_is_kept_and_gives_its_graphs_when_asked():
     batch = Batch.from_graphs(list(make()))
     dataset = hold(batch)
     assert dataset._graphs is batch
+    assert isinstance(dataset[1:]._graphs, Batch)  # mini-batches are cut from it, not joined
     assert values(dataset) == values(dataset[:]) == [0, 1, 2, 3]
     assert values(reversed(dataset)) == values(dataset[::-1]) == [3, 2, 1, 0]
     assert dataset.num_features == 3
