@@ -30,5 +30,7 @@ def distinct(
         src, dst = src[kept], dst[kept]
     if both_ways:
         src, dst = np.concatenate([src, dst]), np.concatenate([dst, src])
-    dst, src = np.divmod(np.unique(dst * num_nodes + src), max(num_nodes, 1))
+    place = np.sort(dst * num_nodes + src)
+    place = place[np.diff(place, prepend=-1) != 0]
+    dst, src = np.divmod(place, max(num_nodes, 1))
     return np.stack([src, dst])

@@ -1,0 +1,69 @@
+"""Reads arrays of numbers from .npz files, which are zip archives of .npy files.
+
+Nothing of a file is executed: its headers are matched, not evaluated, and arrays of objects, which
+would be pickles, are refused. Nothing is allocated before the bytes for it are there.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from ._archive import members
+from ._errors import DatasetError
+
+_HEADER = re.compile(
+    rb"\x93NUMPY(?:\x01\x00(?P<short>..)|[\x02\x03]\x00(?P<long>....))"
+    rb"\{'descr': '(?P<dtype>[^']{1,9})', 'fortran_order': (?P<order>False|True), "
+    rb"'shape': \((?P<rows>\d{1,10}),(?: (?P<columns>\d{1,10}))?\), \} *\n",
+    re.DOTALL,
+)
+_DTYPES = re.compile(r"[<|](b1|[iu][1248]|f[248])")
+
+
+def arrays(data: bytes, source: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The arrays `names` of the .npz file `data`; no other member is looked at.
+
+    Args:
+        source: the name of the file, for errors.
+
+    Raises:
+        DatasetError: the file is damaged or unpacks to too much, or an array is missing or is not
+            one of booleans, integers or floating numbers.
+
+    Example:
+        >>> import io
+        >>> np.savez(buffer := io.BytesIO(), labels=np.array([1, 0, 2]))
+        >>> arrays(buffer.getvalue(), "small.npz", ["labels"])
+        {'labels': array([1, 0, 2])}
+    """
+    found = members(data, source, [f"{name}.npy" for name in names])
+    return {name: _array(found[f"{name}.npy"], f"{source}: {name}") for name in names}
+
+
+def _array(data: bytes, source: str) -> np.ndarray:
+    header = _HEADER.match(data)
+    if header is None or header.end() != _header_end(header):
+        raise DatasetError(f"{source} is no vector or matrix in the npy format")
+    dtype = header["dtype"].decode("latin1")
+    if not _DTYPES.fullmatch(dtype):
+        raise DatasetError(f"{source} must hold numbers or booleans, got dtype {dtype!r}")
+    shape = tuple(int(size) for size in (header["rows"], header["columns"]) if size)
+    wanted = math.prod(shape) * np.dtype(dtype).itemsize
+    content = data[header.end() :]
+    if len(content) != wanted:
+        raise DatasetError(
+            f"{source} must have {wanted} bytes for dtype {dtype} and shape {shape},"
+            f" got {len(content)}"
+        )
+    if dtype[1:] == "b1" and max(content, default=0) > 1:
+        raise DatasetError(f"{source} must hold booleans, got a byte of {max(content)}")
+    array = np.frombuffer(content, dtype) if content else np.empty(0, dtype)
+    return array.reshape(shape, order="F" if header["order"] == b"True" else "C")
+
+
+def _header_end(header: re.Match) -> int:
+    """Where the header says that it ends."""
+    length = header["short"] or header["long"]
+    return 8 + len(length) + int.from_bytes(length, "little")
