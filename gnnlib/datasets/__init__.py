@@ -11,6 +11,7 @@ from .catalogue import Entry as Entry
 from .chains import Chains as Chains
 from .clique_detection import CliqueDetection as CliqueDetection
 from .digits import Digits as Digits
+from .graphsage import read_graphsage as read_graphsage
 from .half_hot import HalfHot as HalfHot
 from .karate import Karate as Karate
 from .molecule_net import MoleculeNet as MoleculeNet
