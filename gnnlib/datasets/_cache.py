@@ -8,16 +8,19 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..graph import Graph
 from ._download import checksum, publish, scratch, writing
 from ._errors import CacheError
 
+G = TypeVar("G", bound=Graph)
+
 _VERSION = 1  # raise it when the same raw files would be read into another graph
 
 
-def cached(folder: Path, source: Iterable[str], build: Callable[[], Graph]) -> Graph:
-    """The graph made by `build`, from `folder` if it is there, else built and stored.
+def cached(folder: Path, source: Iterable[str], build: Callable[[], G]) -> G:
+    """The graph or batch made by `build`, from `folder` if it is there, else built and stored.
 
     `source` is everything that decides what `build` returns: checksums of the raw files, options.
     A folder that cannot be written costs a warning, not the graph.
@@ -45,7 +48,7 @@ def _key(source: Iterable[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _load(path: Path) -> Graph | None:
+def _load(path: Path) -> Any:
     """The graph in a cached file; None if the file is damaged or written by another gnnlib."""
     try:
         if path.stem.endswith(checksum(path)):

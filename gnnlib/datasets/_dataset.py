@@ -1,16 +1,23 @@
 """What every dataset is: a sequence of graphs that knows its source."""
 
 import copy
+import operator
 from collections.abc import Callable, Sequence
-from typing import overload
+from typing import Any, overload
 
+import torch
+
+from .._validate import as_positions
+from ..batch import Batch
 from ..graph import Graph
 
 
 class Dataset(Sequence[Graph]):
     """A sequence of graphs with the facts that are needed to train on them and to cite them.
 
-    A slice is a dataset too. `transform` is applied once, to each graph.
+    `dataset[3]` is a graph. `dataset[10:20]`, `dataset[[5, 0, 2]]` (a list, array or tensor of
+    integers, in any order) and `dataset[mask]` (a bool for each graph) are datasets too.
+    `transform` is applied once, to each graph.
 
     Attributes:
         name: what the dataset is called.
@@ -27,12 +34,16 @@ class Dataset(Sequence[Graph]):
         Dataset('pairs', num_graphs=4, num_features=3, num_classes=2)
         >>> dataset[1:3]
         Dataset('pairs', num_graphs=2, num_features=3, num_classes=2)
+        >>> len(dataset[torch.tensor([3, 0, 3])])
+        3
     """
+
+    _graphs: Sequence[Graph] | Batch  # a Batch, which makes them when they are asked for, or a list
 
     def __init__(
         self,
         name: str,
-        graphs: Sequence[Graph],
+        graphs: Sequence[Graph] | Batch,
         *,
         num_classes: int,
         licence: str,
@@ -43,7 +54,9 @@ class Dataset(Sequence[Graph]):
         self.num_classes = num_classes
         self.licence = licence
         self.citation = citation
-        self._graphs = [graph if transform is None else transform(graph) for graph in graphs]
+        if transform is not None:
+            graphs = [transform(graph) for graph in graphs]
+        self._graphs = graphs if isinstance(graphs, Batch) else list(graphs)
 
     @property
     def num_features(self) -> int:
@@ -56,12 +69,18 @@ class Dataset(Sequence[Graph]):
     @overload
     def __getitem__(self, index: int) -> Graph: ...
     @overload
-    def __getitem__(self, index: slice) -> "Dataset": ...
+    def __getitem__(self, index: Any) -> "Dataset": ...
     def __getitem__(self, index):
-        if not isinstance(index, slice):
-            return self._graphs[index]
+        if hasattr(index, "__index__") and getattr(index, "ndim", 0) == 0:
+            return self._graphs[operator.index(index)]
+        numbers = as_positions(
+            index, len(self), torch.device("cpu"), "index", "the dataset", "graph"
+        )
         part = copy.copy(self)
-        part._graphs = self._graphs[index]
+        if isinstance(self._graphs, Batch):
+            part._graphs = self._graphs.select(numbers)
+        else:
+            part._graphs = [self._graphs[number] for number in numbers.tolist()]
         return part
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from types import ModuleType
 from . import (
     _generated,
     blogcatalog,
+    breast_cancer,
     chains,
     deezer_europe,
     digits,
@@ -164,6 +165,17 @@ _ENTRIES = [
         num_classes=10,
         licence=digits.LICENCE,
         citation=digits.CITATION,
+    ),
+    Entry(
+        "breast-cancer",
+        open=breast_cancer.BreastCancer,
+        cached=lambda: True,
+        num_nodes=569,
+        num_edges=6880,
+        num_features=30,
+        num_classes=2,
+        licence=breast_cancer.LICENCE,
+        citation=breast_cancer.CITATION,
     ),
     Entry(
         "karate",

@@ -6,6 +6,7 @@ import torch
 
 from ..graph import Graph
 from ._dataset import Dataset
+from ._nearest import joined
 
 LICENCE = "CC BY 4.0 (UCI Machine Learning Repository)"
 CITATION = (
@@ -85,9 +86,7 @@ def _nearest(points: torch.Tensor, k: int) -> torch.Tensor:
     distances.fill_diagonal_(int(distances.max()) + 1)
     # No two ranks of a row are equal, so the choice does not depend on how topk breaks ties.
     ranks = distances * n + torch.arange(n)
-    near = ranks.topk(k, largest=False).indices  # [N, k]
-    joined = torch.zeros(n, n, dtype=torch.bool).scatter_(1, near, True)
-    return (joined | joined.T).nonzero().T.flip(0)
+    return joined(ranks.topk(k, largest=False).indices)
 
 
 def _split(y: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:

@@ -84,6 +84,6 @@ def test_raw_files_in_the_cache_count_when_they_are_whole(mirror, cache):
 
 
 def test_bundled_data_are_always_there(cache):
-    for name in ("chains", "digits", "karate"):
+    for name in ("breast-cancer", "chains", "digits", "karate"):
         assert CATALOGUE[name].cached()
         assert CATALOGUE[name].download_size == 0
