@@ -4,7 +4,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from torch_geometric import nn, transforms
+    from torch_geometric import io, nn, transforms
     from torch_geometric.data import Batch, Data, HeteroData
 
-__all__ = ["Batch", "Data", "HeteroData", "nn", "transforms"]
+__all__ = ["Batch", "Data", "HeteroData", "io", "nn", "transforms"]

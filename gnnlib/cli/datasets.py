@@ -52,10 +52,10 @@ def _print_table(entries: list[Entry]) -> None:
     table.add_column("name", no_wrap=True)
     for column in ("nodes", "edges", "features", "classes"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("here")
+    table.add_column("here", no_wrap=True)
     for entry in entries:
         sizes = (entry.num_nodes, entry.num_edges, entry.num_features, entry.num_classes)
-        here = "yes" if entry.cached() else f"no, {_megabytes(entry.download_size)} to download"
+        here = "yes" if entry.cached() else f"no, {_megabytes(entry.download_size)}"
         table.add_row(entry.name, *(f"{size:,}" for size in sizes), here)
     console = Console(file=sys.stdout, highlight=False)
     console.print(table)

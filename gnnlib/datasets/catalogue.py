@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import _generated, chains, digits, karate, planetoid
+from . import _generated, chains, digits, gnn_benchmark, heterophilous, karate, planetoid
 from ._dataset import Dataset
 
 
@@ -60,10 +60,60 @@ def _planetoid(name: str, nodes: int, edges: int, features: int, classes: int, s
     )
 
 
+def _benchmark(
+    kind: type[gnn_benchmark.Benchmark],
+    key: str,
+    nodes: int,
+    edges: int,
+    features: int,
+    classes: int,
+) -> Entry:
+    name = kind.names[key]
+    source = gnn_benchmark.SOURCES[name]
+    return Entry(
+        name,
+        open=partial(kind, key),
+        cached=partial(gnn_benchmark.is_at_hand, name),
+        num_nodes=nodes,
+        num_edges=edges,
+        num_features=features,
+        num_classes=classes,
+        licence=gnn_benchmark.LICENCE,
+        citation=source.citation,
+        download_size=source.size,
+    )
+
+
+def _heterophilous(key: str, nodes: int, edges: int, features: int, classes: int) -> Entry:
+    source = heterophilous.SOURCES[key]
+    return Entry(
+        key.replace("_", "-"),
+        open=partial(heterophilous.HeterophilousGraphs, key),
+        cached=partial(heterophilous.is_at_hand, key),
+        num_nodes=nodes,
+        num_edges=edges,
+        num_features=features,
+        num_classes=classes,
+        licence=heterophilous.LICENCE,
+        citation=source.citation,
+        download_size=source.size,
+    )
+
+
 _ENTRIES = [
     _planetoid("cora", 2708, 10556, 1433, 7, size=572_444),
     _planetoid("citeseer", 3327, 9104, 3703, 6, size=1_036_188),
     _planetoid("pubmed", 19717, 88648, 500, 3, size=8_700_000),  # allx is about 7.6 MB of it
+    _benchmark(gnn_benchmark.CitationFull, "cora_ml", 2995, 16316, 2879, 7),
+    _benchmark(gnn_benchmark.Amazon, "computers", 13752, 491722, 767, 10),
+    _benchmark(gnn_benchmark.Amazon, "photo", 7650, 238162, 745, 8),
+    _benchmark(gnn_benchmark.Coauthor, "cs", 18333, 163788, 6805, 15),
+    _benchmark(gnn_benchmark.Coauthor, "physics", 34493, 495924, 8415, 5),
+    _heterophilous("minesweeper", 10000, 78804, 7, 2),
+    _heterophilous("tolokers", 11758, 1038000, 10, 2),
+    _heterophilous("actor", 7600, 53318, 932, 5),
+    _heterophilous("chameleon_filtered", 890, 17708, 2325, 5),
+    _heterophilous("squirrel_filtered", 2223, 93996, 2089, 5),
     Entry(
         "digits",
         open=digits.Digits,

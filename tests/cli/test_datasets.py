@@ -16,9 +16,10 @@ def test_all_datasets_are_listed_with_their_facts(monkeypatch):
     assert done.exit_code == 0, done.output
     lines = {line.split()[0]: line for line in done.stdout.splitlines()[::-1] if line.split()}
     assert lines["digits"].split()[1:] == ["1,797", "19,858", "64", "10", "yes"]
-    assert "8.1 MB to download" in lines["pubmed"]
+    assert lines["pubmed"].split()[-3:] == ["no,", "8.1", "MB"]
     for name in CATALOGUE:
         assert f"{name}, licence: " in done.stdout
+        assert f"{CATALOGUE[name].num_edges:,}" in lines[name]  # not cut off
 
 
 def test_json_has_one_object_for_each():

@@ -58,14 +58,16 @@ def test_the_download_is_as_large_as_the_files(mirror):
         assert size > total if missing else size == total
 
 
-def test_what_is_cached_opens_without_a_download(mirror, cache, monkeypatch):
-    entry = CATALOGUE["cora"]
+@pytest.mark.parametrize("name", ["cora", "cora-ml", "minesweeper"])  # one of each source
+def test_what_is_cached_opens_without_a_download(name, mirror, cache, monkeypatch):
+    entry = CATALOGUE[name]
     assert not entry.cached()
     monkeypatch.setenv("GNNLIB_MIRROR", str(mirror))
     assert entry.cached()
     entry.open()
     monkeypatch.delenv("GNNLIB_MIRROR")
     assert entry.cached()  # the graph that was read
+    assert entry.open()[0].num_edges == entry.num_edges
     shutil.rmtree(cache)
     assert not entry.cached()
 
