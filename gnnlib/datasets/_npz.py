@@ -6,7 +6,7 @@ would be pickles, are refused. Nothing is allocated before the bytes for it are 
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _HEADER = re.compile(
 _DTYPES = re.compile(r"[<|](b1|[iu][1248]|f[248])")
 
 
-def arrays(data: bytes, source: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+def arrays(data: bytes, source: str, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The arrays `names` of the .npz file `data`; no other member is looked at.
 
     Args:

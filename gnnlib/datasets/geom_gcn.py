@@ -43,7 +43,8 @@ class GeomGCN(Dataset):
 
     As published, cornell has the features and labels of texas, with edges of its own. Results in
     the literature are on that graph (30 % of its edges are within a class); that of
-    `HeterophilousGraphs` has features and labels of its own (12 %). Class 1 has a single node.
+    `HeterophilousGraphs` has features and labels of its own (12 %). Class 1 of
+    cornell and texas has a single node.
 
     Args:
         name: "cornell", "texas", "wisconsin" or "film", in any case.
