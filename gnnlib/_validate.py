@@ -46,10 +46,7 @@ def as_positions(
         end = chosen.start + len(chosen) * chosen.step
         return torch.arange(chosen.start, end, chosen.step, device=device)
     if isinstance(chosen, (list, range)) or hasattr(chosen, "__array__"):
-        try:
-            chosen = torch.as_tensor(chosen)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{part} numbers must be integers: {error}") from None
+        chosen = chosen if isinstance(chosen, Tensor) else _from_list(chosen, part)
         chosen = chosen if chosen.numel() else chosen.long()  # an empty list has no dtype
     if not isinstance(chosen, Tensor) or chosen.dim() != 1:
         raise TypeError(
@@ -68,6 +65,15 @@ def as_positions(
         first = int(index[(index < -size) | (index >= size)][0])
         raise IndexError(f"{whole} has {size} {part}s, got {part} {first}")
     return index if low >= 0 else torch.where(index < 0, index + size, index)
+
+
+def _from_list(values: Any, part: str) -> Tensor:
+    import numpy as np
+
+    try:
+        return torch.as_tensor(np.asarray(values))  # which reads long lists faster than torch
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{part} numbers must be integers: {error}") from None
 
 
 def as_edge_index(value: Any) -> Tensor:

@@ -140,7 +140,7 @@ def test_gradients_flow_to_sparse_features():
         ([0, 7], IndexError, "the batch has 7 graphs, got graph 7"),
         ([-8], IndexError, "the batch has 7 graphs, got graph -8"),
         (torch.tensor([True]), IndexError, "a mask needs 7 entries, one per graph, got 1"),
-        ([0.5], TypeError, "graph numbers must be integers, got torch.float32"),
+        ([0.5], TypeError, "graph numbers must be integers, got torch.float64"),
         (["a"], TypeError, "graph numbers must be integers"),
         ([[0], [1, 2]], TypeError, "graph numbers must be integers"),
         (torch.tensor([[0]]), TypeError, "graphs must be a slice, .* got Tensor"),
