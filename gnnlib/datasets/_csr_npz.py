@@ -14,9 +14,9 @@ _NAMES = [*(f"adj_{part}" for part in _PARTS), *(f"attr_{part}" for part in _PAR
 
 
 def parse(
-    data: bytes, source: str, raw_edges: bool = False, largest_component: bool = False
+    files: dict[str, bytes], raw_edges: bool = False, largest_component: bool = False
 ) -> Graph:
-    """The graph, without masks, in the bytes of a file of shchur/gnn-benchmark.
+    """The graph, without masks, in the bytes of a file of shchur/gnn-benchmark, the only one.
 
     The adjacency matrix and the features are CSR matrices, `labels` has one number a node.
     Coauthor's `class_names` is an array of objects, which is a pickle: it is not read.
@@ -24,6 +24,7 @@ def parse(
     Raises:
         DatasetError: the file is not in this format, or its arrays contradict one another.
     """
+    [(source, data)] = files.items()
     found = arrays(data, source, _NAMES)
     src, dst, (num_nodes, num_columns) = _entries(found, "adj", source)
     row, col, (num_rows, num_features) = _entries(found, "attr", source)

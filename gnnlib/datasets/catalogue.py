@@ -87,33 +87,27 @@ def _benchmark(
     classes: int,
 ) -> Entry:
     name = kind.names[key]
-    source = gnn_benchmark.SOURCES[name]
+    source, citation = gnn_benchmark.PUBLISHED[name]
     return Entry(
         name,
-        open=partial(kind, key),
-        cached=partial(gnn_benchmark.is_at_hand, name),
-        num_nodes=nodes,
-        num_edges=edges,
-        num_features=features,
-        num_classes=classes,
+        partial(kind, key),
+        partial(source.is_at_hand, raw_edges=False, largest_component=False),
+        *(nodes, edges, features, classes),
         licence=gnn_benchmark.LICENCE,
-        citation=source.citation,
+        citation=citation,
         download_size=source.size,
     )
 
 
 def _heterophilous(key: str, nodes: int, edges: int, features: int, classes: int) -> Entry:
-    source = heterophilous.SOURCES[key]
+    source, citation, _ = heterophilous.PUBLISHED[key]
     return Entry(
         key.replace("_", "-"),
-        open=partial(heterophilous.HeterophilousGraphs, key),
-        cached=partial(heterophilous.is_at_hand, key),
-        num_nodes=nodes,
-        num_edges=edges,
-        num_features=features,
-        num_classes=classes,
+        partial(heterophilous.HeterophilousGraphs, key),
+        partial(source.is_at_hand, raw_edges=False),
+        *(nodes, edges, features, classes),
         licence=heterophilous.LICENCE,
-        citation=source.citation,
+        citation=citation,
         download_size=source.size,
     )
 

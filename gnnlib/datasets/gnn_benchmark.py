@@ -7,22 +7,16 @@ from typing import ClassVar, NamedTuple
 from .._errors import unknown_choice
 from ..features import SparseFeatures
 from ..graph import Graph
-from ._cache import cached, is_cached
 from ._csr_npz import parse
 from ._dataset import Dataset
-from ._download import cache_root, fetch, find
+from ._source import RemoteFile, Source
 from ._splits import per_class
 
 
-class _Source(NamedTuple):
-    """Where a graph is: `<category>/<folder>/<file>` of the mirror, or `url`."""
+class Published(NamedTuple):
+    """Where a graph is, and whom to cite."""
 
-    category: str
-    folder: str
-    file: str
-    url: str
-    sha256: str
-    size: int  # bytes
+    source: Source
     citation: str
 
 
@@ -45,16 +39,8 @@ class Benchmark(Dataset):
         key = str(name).lower().replace("-", "_")
         if key not in self.names:
             raise unknown_choice("name", name, self.names)
-        source = SOURCES[self.names[key]]
-
-        def read() -> Graph:
-            path = fetch(
-                source.category, source.folder, source.file, source.sha256, [source.url], root
-            )
-            return parse(path.read_bytes(), source.file, raw_edges, largest_component)
-
-        folder = cache_root(root) / source.category / source.folder
-        graph = cached(folder, _read_by(source, raw_edges, largest_component), read)
+        source, citation = PUBLISHED[self.names[key]]
+        graph = source.graph(parse, root, raw_edges=raw_edges, largest_component=largest_component)
         if binary:
             graph = graph.replace(
                 x=SparseFeatures(graph.x.structure, (graph.x.values != 0).float())
@@ -64,7 +50,7 @@ class Benchmark(Dataset):
             [graph.replace(**per_class(graph.y, seed=seed))],
             num_classes=int(graph.y.max()) + 1,
             licence=LICENCE,
-            citation=source.citation,
+            citation=citation,
             transform=transform,
         )
 
@@ -200,24 +186,6 @@ class CitationFull(Benchmark):
     names: ClassVar = {"cora_ml": "cora-ml"}
 
 
-def is_at_hand(name: str) -> bool:
-    """Whether the dataset of that full name, such as "amazon-photo", needs no download."""
-    source = SOURCES[name]
-    folder = cache_root() / source.category / source.folder
-    if is_cached(folder, _read_by(source, False, False)):
-        return True
-    return find(source.category, source.folder, source.file, source.sha256) is not None
-
-
-def _read_by(source: _Source, raw_edges: bool, largest_component: bool) -> list[str]:
-    """All that decides what is read."""
-    return [
-        source.sha256,
-        f"raw_edges={bool(raw_edges)}",
-        f"largest_component={bool(largest_component)}",
-    ]
-
-
 LICENCE = "MIT, by the LICENSE of the repositories it comes from, which do not name the data"
 _PITFALLS = (
     "O. Shchur, M. Mumme, A. Bojchevski, S. Günnemann. Pitfalls of graph neural network "
@@ -238,12 +206,14 @@ _COMPRESSED = (  # the arrays of shchur/gnn-benchmark, packed
 )
 
 
-def _compressed(file: str, sha256: str, size: int, citation: str) -> _Source:
-    folder = "gnn_benchmark_npz_compressed"
-    return _Source("copurchase_coauthor", folder, file, _COMPRESSED + file, sha256, size, citation)
+def _compressed(file: str, sha256: str, size: int, citation: str) -> Published:
+    remote = RemoteFile(file, sha256, size, _COMPRESSED + file)
+    return Published(
+        Source("copurchase_coauthor", "gnn_benchmark_npz_compressed", [remote]), citation
+    )
 
 
-SOURCES = {
+PUBLISHED = {
     "amazon-computers": _compressed(
         "amazon_cs.npz",
         "bffa1720ee30487a6f10f2ad57741d1a401d89a31a6a4c5c6de1ba42a1f2a0e0",
@@ -268,14 +238,20 @@ SOURCES = {
         size=3_767_567,
         citation=_PITFALLS,
     ),
-    "cora-ml": _Source(
-        "citation",
-        "nettack_npz",
-        "cora_ml.npz",
-        "https://raw.githubusercontent.com/danielzuegner/gnn-meta-attack/"
-        "982d900d05f19f0bd061b8d4988310bd7baa5f91/data/cora_ml.npz",
-        "ffbe4e64857dc6bf38f1877e4312559a064df84b59d0f32f938717de5d5af0fd",
-        size=1_620_832,
+    "cora-ml": Published(
+        Source(
+            "citation",
+            "nettack_npz",
+            [
+                RemoteFile(
+                    "cora_ml.npz",
+                    "ffbe4e64857dc6bf38f1877e4312559a064df84b59d0f32f938717de5d5af0fd",
+                    1_620_832,
+                    "https://raw.githubusercontent.com/danielzuegner/gnn-meta-attack/"
+                    "982d900d05f19f0bd061b8d4988310bd7baa5f91/data/cora_ml.npz",
+                )
+            ],
+        ),
         citation=_CORA_ML,
     ),
 }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +11,14 @@ import torch
 from .._errors import unknown_choice
 from ..features import SparseFeatures
 from ..graph import Graph
-from ._cache import cached, is_cached
 from ._dataset import Dataset
-from ._download import cache_root, fetch, find
 from ._edges import distinct
 from ._errors import DatasetError
 from ._generated import as_count
 from ._npz import arrays
+from ._source import RemoteFile, Source
 
 NUM_SPLITS = 10
-_CATEGORY, _FOLDER = "heterophily", "heterophilous_graphs_npz"
 _URL = (
     "https://raw.githubusercontent.com/yandex-research/heterophilous-graphs/"
     "a431395582e929d88271309716bea4fe24ce6318/data/"
@@ -94,49 +93,36 @@ class HeterophilousGraphs(Dataset):
         transform: Callable[[Graph], Graph] | None = None,
     ):
         key = str(name).lower().replace("-", "_")
-        if key not in SOURCES:
-            raise unknown_choice("name", name, SOURCES)
-        source = SOURCES[key]
+        if key not in PUBLISHED:
+            raise unknown_choice("name", name, PUBLISHED)
+        source, citation, words = PUBLISHED[key]
         split = as_count("split", split, 0, NUM_SPLITS - 1)
-
-        def read() -> Graph:
-            file = f"{key}.npz"
-            path = fetch(_CATEGORY, _FOLDER, file, source.sha256, [_URL + file], root)
-            graph = parse(path.read_bytes(), file, raw_edges, key.endswith("_directed"))
-            return graph.replace(x=SparseFeatures.from_dense(graph.x)) if source.words else graph
-
-        folder = cache_root(root) / _CATEGORY / _FOLDER
-        graph = cached(folder, _read_by(key, raw_edges), read)
+        read = partial(parse, words=words, directed=key.endswith("_directed"))
+        graph = source.graph(read, root, raw_edges=raw_edges)
         super().__init__(
             key.replace("_", "-"),
             [graph.replace(**{mask: graph[mask][:, split].clone() for mask in _MASKS})],
             num_classes=int(graph.y.max()) + 1,
             licence=LICENCE,
-            citation=source.citation,
+            citation=citation,
             transform=transform,
         )
 
 
-def is_at_hand(name: str) -> bool:
-    """Whether `HeterophilousGraphs(name)` needs no download."""
-    if is_cached(cache_root() / _CATEGORY / _FOLDER, _read_by(name, False)):
-        return True
-    return find(_CATEGORY, _FOLDER, f"{name}.npz", SOURCES[name].sha256) is not None
+def parse(
+    files: dict[str, bytes],
+    raw_edges: bool = False,
+    directed: bool = False,
+    words: bool = False,
+) -> Graph:
+    """The graph in the bytes of a file of yandex-research/heterophilous-graphs, the only one.
 
-
-def _read_by(name: str, raw_edges: bool) -> list[str]:
-    """All that decides what is read."""
-    return [SOURCES[name].sha256, f"raw_edges={bool(raw_edges)}"]
-
-
-def parse(data: bytes, source: str, raw_edges: bool = False, directed: bool = False) -> Graph:
-    """The graph in the bytes of a file of yandex-research/heterophilous-graphs.
-
-    Its masks are [N, 10], one column a split.
+    Its masks are [N, 10], one column a split. `words`: x is a bag of words, and becomes sparse.
 
     Raises:
         DatasetError: the file is not in this format, or its arrays contradict one another.
     """
+    [(source, data)] = files.items()
     found = arrays(data, source, _NAMES)
     x, y, edges = (found[name] for name in _NAMES[:3])
     num_nodes = len(y)
@@ -159,12 +145,13 @@ def parse(data: bytes, source: str, raw_edges: bool = False, directed: bool = Fa
         check(mask.shape == (NUM_SPLITS, num_nodes), f"{name}s", f"be {NUM_SPLITS} x {num_nodes}")
     check((np.sum(masks, axis=0) <= 1).all(), "masks", "have no node in common")
 
+    features = torch.from_numpy(x.copy())
     src, dst = edges.astype(np.int64).T
     if not raw_edges:
         src, dst = distinct(src, dst, num_nodes, both_ways=not directed)
     return Graph(
         torch.from_numpy(np.stack([src, dst])),
-        x=torch.from_numpy(x.copy()),
+        x=SparseFeatures.from_dense(features) if words else features,
         y=torch.from_numpy(y.astype(np.int64)),
         num_nodes=num_nodes,
         **{name: torch.from_numpy(mask.T.copy()) for name, mask in zip(_MASKS, masks, strict=True)},
@@ -200,79 +187,104 @@ _TOLOKERS = (
 )
 
 
-class _Source(NamedTuple):
-    sha256: str
-    size: int  # bytes
+class Published(NamedTuple):
+    """Where a graph is, whom to cite, and whether its x is a bag of words."""
+
+    source: Source
     citation: str
-    words: bool = True  # x is a bag of words
+    words: bool
 
 
-SOURCES = {
-    "minesweeper": _Source(
-        "e664c8dacf1e8ac466c2c09ed4b237bd2c5541f47a6eae9c6092cb87f16412b3",
-        135_045,
-        _PLATONOV,
-        words=False,
-    ),
-    "tolokers": _Source(
-        "dacf3ac94cec53d03cd2adb5255c08b33dee1656c33ca8164a464bd9450a1667",
-        1_329_769,
-        _TOLOKERS,
-        words=False,
-    ),
-    "actor": _Source(
-        "c350eef06b2c2a9bf8218be2b57cac6d4003d0922eb597a039e9123f75817816",
-        252_956,
-        _ACTOR,
-    ),
-    "chameleon": _Source(
-        "4c640bd2877fc4f9f101531e2f977bc16445a54e09a5cb01178df608e552f3fd",
-        177_840,
-        _WIKIPEDIA,
-    ),
-    "chameleon_filtered": _Source(
-        "bf46f07e1fb5249280447e5fe3100f3e82fc4b93ad1e13ffcfdec924b6ac0bb5",
-        58_924,
-        _WIKIPEDIA,
-    ),
-    "chameleon_filtered_directed": _Source(
-        "5a2d40701407188f1661d37a326484b49cc15251e0dedaa7bd380873dac80f21",
-        69_275,
-        _WIKIPEDIA,
-    ),
-    "squirrel": _Source(
-        "d436e3b42c0546b105241c0ab0766097074e68e55f67b133eeb9b0162e55cbd9",
-        704_277,
-        _WIKIPEDIA,
-    ),
-    "squirrel_filtered": _Source(
-        "f06370ffb3116c5de8b7a600005400b2293c025e0ce2f6916d8201a825505ac7",
-        208_215,
-        _WIKIPEDIA,
-    ),
-    "squirrel_filtered_directed": _Source(
-        "0526e53252f0b052124f7390829c32e923d432acaf64206191a1144a07b39620",
-        249_855,
-        _WIKIPEDIA,
-    ),
-    "cornell": _Source(
-        "684c54ba3daa13b0ba1f04a3d6dd1b1175c1ae9bdeb982851fd4ff96d3aac298",
-        30_515,
-        _WEBKB,
-    ),
-    "texas": _Source(
-        "b164b99e6c3d43e4ab07488ec59bd8c815f90cbc1bd4cf425ce587d2b534d844",
-        28_586,
-        _WEBKB,
-    ),
-    "texas_4_classes": _Source(
-        "2da438ba7f41fd82e0953e2c9f63ef18e5a58da51ae6369cb5f5010bdf0e67bd",
-        28_586,
-        _WEBKB,
-    ),
-    "wisconsin": _Source(
-        "2543c89838cfc75f737f7c4664cc1d097f8268602c20b2d1bd4f21407df9c074",
-        41_672,
-        _WEBKB,
-    ),
-}
+def _published(
+    name: str, sha256: str, size: int, citation: str, words: bool = True
+) -> tuple[str, Published]:
+    file = RemoteFile(f"{name}.npz", sha256, size, f"{_URL}{name}.npz")
+    return name, Published(
+        Source("heterophily", "heterophilous_graphs_npz", [file]), citation, words
+    )
+
+
+PUBLISHED = dict(
+    [
+        _published(
+            "minesweeper",
+            "e664c8dacf1e8ac466c2c09ed4b237bd2c5541f47a6eae9c6092cb87f16412b3",
+            135_045,
+            _PLATONOV,
+            words=False,
+        ),
+        _published(
+            "tolokers",
+            "dacf3ac94cec53d03cd2adb5255c08b33dee1656c33ca8164a464bd9450a1667",
+            1_329_769,
+            _TOLOKERS,
+            words=False,
+        ),
+        _published(
+            "actor",
+            "c350eef06b2c2a9bf8218be2b57cac6d4003d0922eb597a039e9123f75817816",
+            252_956,
+            _ACTOR,
+        ),
+        _published(
+            "chameleon",
+            "4c640bd2877fc4f9f101531e2f977bc16445a54e09a5cb01178df608e552f3fd",
+            177_840,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "chameleon_filtered",
+            "bf46f07e1fb5249280447e5fe3100f3e82fc4b93ad1e13ffcfdec924b6ac0bb5",
+            58_924,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "chameleon_filtered_directed",
+            "5a2d40701407188f1661d37a326484b49cc15251e0dedaa7bd380873dac80f21",
+            69_275,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "squirrel",
+            "d436e3b42c0546b105241c0ab0766097074e68e55f67b133eeb9b0162e55cbd9",
+            704_277,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "squirrel_filtered",
+            "f06370ffb3116c5de8b7a600005400b2293c025e0ce2f6916d8201a825505ac7",
+            208_215,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "squirrel_filtered_directed",
+            "0526e53252f0b052124f7390829c32e923d432acaf64206191a1144a07b39620",
+            249_855,
+            _WIKIPEDIA,
+        ),
+        _published(
+            "cornell",
+            "684c54ba3daa13b0ba1f04a3d6dd1b1175c1ae9bdeb982851fd4ff96d3aac298",
+            30_515,
+            _WEBKB,
+        ),
+        _published(
+            "texas",
+            "b164b99e6c3d43e4ab07488ec59bd8c815f90cbc1bd4cf425ce587d2b534d844",
+            28_586,
+            _WEBKB,
+        ),
+        _published(
+            "texas_4_classes",
+            "2da438ba7f41fd82e0953e2c9f63ef18e5a58da51ae6369cb5f5010bdf0e67bd",
+            28_586,
+            _WEBKB,
+        ),
+        _published(
+            "wisconsin",
+            "2543c89838cfc75f737f7c4664cc1d097f8268602c20b2d1bd4f21407df9c074",
+            41_672,
+            _WEBKB,
+        ),
+    ]
+)

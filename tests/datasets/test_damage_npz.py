@@ -27,10 +27,10 @@ class Format(NamedTuple):
 
 FORMATS = {
     "gnn_benchmark": Format(
-        csr_npz.write(class_names=None), lambda data: _csr_npz.parse(data, "small.npz")
+        csr_npz.write(class_names=None), lambda data: _csr_npz.parse({"small.npz": data})
     ),
     "heterophilous": Format(
-        test_heterophilous.write(), lambda data: heterophilous.parse(data, "small.npz")
+        test_heterophilous.write(), lambda data: heterophilous.parse({"small.npz": data})
     ),
     "geom_splits": Format(
         test_geom_gcn.split(),

@@ -1,6 +1,5 @@
 """Amazon, Coauthor and CitationFull: the format by small files, the facts by the real ones."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,10 @@ import torch
 
 from gnnlib.datasets import Amazon, CitationFull, Coauthor, Dataset, DatasetError
 from gnnlib.datasets._csr_npz import parse
-from gnnlib.datasets.gnn_benchmark import SOURCES
+from gnnlib.datasets.gnn_benchmark import PUBLISHED
 from gnnlib.features import SparseFeatures
 from tests.datasets import csr_npz
+from tests.datasets.manifest import check_source
 from tests.pyg import io as pyg_io
 
 OPEN = {
@@ -25,7 +25,7 @@ OPEN = {
 
 
 def read(raw_edges=False, largest_component=False, **changed):
-    return parse(csr_npz.write(**changed), "small.npz", raw_edges, largest_component)
+    return parse({"small.npz": csr_npz.write(**changed)}, raw_edges, largest_component)
 
 
 def edges(graph) -> list[tuple[int, int]]:
@@ -160,12 +160,13 @@ def real(mirror, cache, monkeypatch) -> Path:
     return mirror
 
 
-def manifest(mirror: Path, name: str) -> dict:
-    source = SOURCES[name]
-    wanted = f"{source.category}/{source.folder}/{source.file}"
-    return next(
-        e for e in json.loads((mirror / "MANIFEST.json").read_text()) if e["file"] == wanted
-    )
+def facts_of(mirror: Path, name: str) -> dict:
+    return check_source(mirror, PUBLISHED[name].source)
+
+
+def path_of(mirror: Path, name: str) -> Path:
+    source = PUBLISHED[name].source
+    return mirror / source.category / source.dataset / source.files[0].name
 
 
 def split(dataset: Dataset) -> list[list[int]]:
@@ -176,12 +177,7 @@ def split(dataset: Dataset) -> list[list[int]]:
 
 @pytest.mark.parametrize("name", OPEN)
 def test_a_real_graph_has_the_facts_of_the_manifest(name, real):
-    entry = manifest(real, name)
-    facts, source = entry["facts"], SOURCES[name]
-    assert (source.sha256, source.size) == (entry["sha256"], entry["bytes"])
-    assert entry["commit"] in source.url
-    assert source.url.endswith(f"{entry['source_repo']}/{entry['commit']}/{entry['source_path']}")
-
+    facts = facts_of(real, name)
     dataset = OPEN[name]()
     graph = dataset[0]
     assert dataset.name == name
@@ -202,8 +198,7 @@ def test_a_real_graph_has_the_facts_of_the_manifest(name, real):
 
 
 def test_a_real_graph_equals_what_numpy_and_scipy_read(real):
-    source = SOURCES["cora-ml"]
-    with np.load(real / source.category / source.folder / source.file) as found:
+    with np.load(path_of(real, "cora-ml")) as found:
         matrices = [
             sp.csr_array(
                 tuple(found[f"{matrix}_{part}"] for part in ("data", "indices", "indptr")),
@@ -224,8 +219,7 @@ def test_a_real_graph_equals_what_numpy_and_scipy_read(real):
 
 
 def test_binary_features_and_edges_are_those_of_pyg(real):
-    source = SOURCES["cora-ml"]
-    theirs = pyg_io.read_npz(str(real / source.category / source.folder / source.file))
+    theirs = pyg_io.read_npz(str(path_of(real, "cora-ml")))
     ours = CitationFull("cora_ml", binary=True)[0]
     np.testing.assert_array_equal(ours.x.to_dense(), theirs.x)
     np.testing.assert_array_equal(ours.y, theirs.y)
@@ -235,13 +229,13 @@ def test_binary_features_and_edges_are_those_of_pyg(real):
 
 def test_raw_edges_keep_one_direction_and_self_loops(real):
     raw = Amazon("photo", raw_edges=True)[0]
-    assert raw.num_edges == manifest(real, "amazon-photo")["facts"]["edge_entries_listed"]
+    assert raw.num_edges == facts_of(real, "amazon-photo")["edge_entries_listed"]
     assert not raw.is_undirected()
     assert raw.has_self_loops()
 
 
 def test_the_largest_component_is_that_of_the_papers(real):
-    facts = manifest(real, "cora-ml")["facts"]
+    facts = facts_of(real, "cora-ml")
     graph = CitationFull("cora_ml", largest_component=True)[0]
     assert graph.num_nodes == facts["largest_component"] < facts["nodes"]
     assert graph.train_mask.sum() == 20 * facts["classes"]
@@ -264,8 +258,8 @@ def test_the_seed_draws_the_split(real):
 def test_the_format_of_an_older_file_is_read_too(mirror):
     """Cora as gnn-benchmark has it: labels of 8 bits, not compressed."""
     path = mirror / "citation" / "gnn_benchmark_npz" / "cora.npz"
-    graph = parse(path.read_bytes(), path.name)
+    graph = parse({path.name: path.read_bytes()})
     assert (graph.num_nodes, graph.num_edges) == (2708, 10556)
     assert sorted(graph.y.bincount().tolist()) == [180, 217, 298, 351, 418, 426, 818]
     assert graph.x.values.numel() == 49216
-    assert parse(path.read_bytes(), path.name, largest_component=True).num_nodes == 2485
+    assert parse({path.name: path.read_bytes()}, largest_component=True).num_nodes == 2485

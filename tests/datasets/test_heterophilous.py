@@ -1,7 +1,6 @@
 """HeterophilousGraphs: the format by small files, the facts by the real ones."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 import torch
 
 from gnnlib.datasets import DatasetError, GeomGCN, HeterophilousGraphs
-from gnnlib.datasets.heterophilous import SOURCES, parse
+from gnnlib.datasets.heterophilous import PUBLISHED, parse
 from gnnlib.features import SparseFeatures
+from tests.datasets.manifest import check_source
 
 MASKS = ("train_mask", "val_mask", "test_mask")
 EDGES = np.array([(0, 1), (1, 0), (1, 2), (1, 2), (3, 3), (4, 0)])
@@ -36,7 +36,7 @@ def write(**changed: Any) -> bytes:
 
 
 def read(raw_edges=False, directed=False, **changed):
-    return parse(write(**changed), "small.npz", raw_edges, directed)
+    return parse({"small.npz": write(**changed)}, raw_edges, directed)
 
 
 def edges(graph) -> list[tuple[int, int]]:
@@ -123,14 +123,9 @@ def real(mirror, cache, monkeypatch) -> Path:
     return mirror
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_real_graph_has_the_facts_of_the_manifest(name, real):
-    file = f"heterophily/heterophilous_graphs_npz/{name}.npz"
-    entries = json.loads((real / "MANIFEST.json").read_text())
-    entry = next(entry for entry in entries if entry["file"] == file)
-    facts = entry["facts"]
-    assert SOURCES[name][:2] == (entry["sha256"], entry["bytes"])
-
+    facts = check_source(real, PUBLISHED[name].source)
     dataset = HeterophilousGraphs(name)
     graph = dataset[0]
     directed = name.endswith("_directed")
