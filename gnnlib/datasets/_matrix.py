@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from ._errors import DatasetError
+from ._text import shown
 
 Number = type[np.int64] | type[np.float32]
 
@@ -49,17 +50,12 @@ def matrix(
         line = data.count(b"\n", 0, bad.start()) + 1
         kind = "integer" if dtype is np.int64 else "number"
         what = f"one {kind}" if columns == 1 else f"{columns} {kind}s ({separator.decode()!r})"
-        raise DatasetError(f"{source}: line {line} must hold {what}, got {_shown(bad[0])}")
+        raise DatasetError(f"{source} line {line} must hold {what}, got {shown(bad[0])}")
     wide = np.int64 if dtype is np.int64 else np.float64
     values = np.fromstring(data.replace(separator, b" "), wide, sep=" ").reshape(-1, columns)
     with np.errstate(over="ignore"):
         values = values.astype(dtype)
     if not np.isfinite(values).all():
         line = int((~np.isfinite(values)).any(1).argmax()) + 1
-        raise DatasetError(f"{source}: line {line} holds a number beyond float32")
+        raise DatasetError(f"{source} line {line} holds a number beyond float32")
     return values
-
-
-def _shown(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
-    return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -19,6 +19,7 @@ from ._dataset import Dataset
 from ._download import cache_root, fetch
 from ._errors import DatasetError
 from ._molecules import from_smiles, rdkit_version
+from ._text import decoded, shown
 
 _FOLDER = ("biomedical", "moleculenet")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
@@ -150,12 +151,7 @@ def parse(data: bytes, table: Table) -> Batch:
 
 def _cells(data: bytes, table: Table) -> Iterator[tuple[int, list[str]]]:
     """Line, and the cells of the SMILES and the tasks, of each row."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DatasetError(f"{table.file}: line {line} is no UTF-8: {error.reason}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(decoded(data, table.file), newline=""), strict=True)
     try:
         header = next(reader, [])
         wanted = ["smiles", *table.tasks]
@@ -165,12 +161,12 @@ def _cells(data: bytes, table: Table) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             if len(cells) != len(header):
                 raise DatasetError(
-                    f"{table.file}: line {reader.line_num} must hold {len(header)} cells, as the"
+                    f"{table.file} line {reader.line_num} must hold {len(header)} cells, as the"
                     f" header does; got {len(cells)}"
                 )
             yield reader.line_num, [cells[place] for place in places]
     except csv.Error as error:
-        raise DatasetError(f"{table.file}: line {reader.line_num} is no CSV: {error}") from None
+        raise DatasetError(f"{table.file} line {reader.line_num} is no CSV: {error}") from None
 
 
 def _value(cell: str, table: Table, line: int) -> float:
@@ -183,7 +179,9 @@ def _value(cell: str, table: Table, line: int) -> float:
     else:
         valid, rule = abs(value) < 1e30, "a number"
     if not valid:
-        raise DatasetError(f"{table.file}: line {line} must hold {rule} or nothing, got {cell!r}")
+        raise DatasetError(
+            f"{table.file} line {line} must hold {rule} or nothing, got {shown(cell)}"
+        )
     return value
 
 

@@ -7,22 +7,35 @@ import numpy as np
 import torch
 
 from ..graph import Graph
-from ._cache import cached
 from ._dataset import Dataset
-from ._download import cache_root, fetch
 from ._edges import distinct
 from ._errors import DatasetError
 from ._matrix import matrix
+from ._source import RemoteFile, Source
 from ._splits import fractions
+from ._text import shown
 
-_FOLDER = ("biomedical", "node2vec_ppi")
 _URL = (
     "https://raw.githubusercontent.com/THUDM/ProNE/873630a5943f3eba8f4bbc9751fdf16af98d2171/data/"
 )
-_CHECKSUMS = {
-    "PPI.ungraph": "853faf8f8f9705d0ccf2f12db80277cc779ccef04ba6a8703671138dca76796a",
-    "PPI.cmty": "d57a61e7cc5c46acafdd370c5126a2a5c57cb23f1a84ed1d0877f20149c90637",
-}
+_SOURCE = Source(
+    "biomedical",
+    "node2vec_ppi",
+    [
+        RemoteFile(
+            "PPI.ungraph",
+            "853faf8f8f9705d0ccf2f12db80277cc779ccef04ba6a8703671138dca76796a",
+            365_887,
+            _URL + "PPI.ungraph",
+        ),
+        RemoteFile(
+            "PPI.cmty",
+            "d57a61e7cc5c46acafdd370c5126a2a5c57cb23f1a84ed1d0877f20149c90637",
+            31_336,
+            _URL + "PPI.cmty",
+        ),
+    ],
+)
 
 
 class Node2VecPPI(Dataset):
@@ -71,15 +84,7 @@ class Node2VecPPI(Dataset):
         self_loops: bool = False,
         transform: Callable[[Graph], Graph] | None = None,
     ):
-        def read() -> Graph:
-            files = [
-                fetch(*_FOLDER, file, sha256, [_URL + file], root).read_bytes()
-                for file, sha256 in _CHECKSUMS.items()
-            ]
-            return parse(*files, self_loops=self_loops)
-
-        source = [*_CHECKSUMS.values(), f"self_loops={bool(self_loops)}"]
-        graph = cached(cache_root(root).joinpath(*_FOLDER), source, read)
+        graph = _SOURCE.graph(parse, root, self_loops=self_loops)
         super().__init__(
             "node2vec-ppi",
             [graph.replace(**fractions(graph.num_nodes, train, val, seed))],
@@ -90,7 +95,7 @@ class Node2VecPPI(Dataset):
         )
 
 
-def parse(edges: bytes, labels: bytes, *, self_loops: bool = False) -> Graph:
+def parse(files: dict[str, bytes], self_loops: bool = False) -> Graph:
     """The graph in the bytes of `PPI.ungraph` and `PPI.cmty`.
 
     The first lists each pair of nodes once; line i of the second lists the nodes of label i.
@@ -98,23 +103,22 @@ def parse(edges: bytes, labels: bytes, *, self_loops: bool = False) -> Graph:
     Raises:
         DatasetError: a file is not in this format, or the files contradict one another.
     """
-    pairs = matrix(edges, "PPI.ungraph", np.int64, columns=2, separator=b"\t")
+    pairs = matrix(files["PPI.ungraph"], "PPI.ungraph", np.int64, columns=2, separator=b"\t")
     nodes = np.unique(pairs)
     if len(nodes) == 0 or nodes[0] != 0 or nodes[-1] != len(nodes) - 1:
         raise DatasetError("PPI.ungraph must list the nodes 0, 1, … without a gap")
     source, destination = pairs.T
     edge_index = distinct(source, destination, len(nodes), both_ways=True, loops=self_loops)
-    lines = labels.rstrip().split(b"\n")
+    lines = files["PPI.cmty"].rstrip().split(b"\n")
     y = torch.zeros(len(nodes), len(lines))
     for label, line in enumerate(lines):
         cells = line.split()
         if not cells or not all(cell.isdigit() and len(cell) < 10 for cell in cells):
-            raise DatasetError(f"PPI.cmty: line {label + 1} must list nodes, got {line[:60]!r}")
+            raise DatasetError(f"PPI.cmty line {label + 1} must list nodes, got {shown(line)}")
         chosen = [int(cell) for cell in cells]
         if max(chosen) >= len(nodes):
             raise DatasetError(
-                f"PPI.cmty: line {label + 1} must list nodes in [0, {len(nodes)}),"
-                f" got {max(chosen)}"
+                f"PPI.cmty line {label + 1} must list nodes in [0, {len(nodes)}), got {max(chosen)}"
             )
         y[chosen, label] = 1.0
     return Graph(torch.from_numpy(edge_index), y=y, num_nodes=len(nodes))

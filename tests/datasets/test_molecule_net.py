@@ -120,7 +120,7 @@ def test_a_number_that_is_none_is_refused():
 
 
 def test_text_that_is_no_utf_8_is_refused():
-    with pytest.raises(DatasetError, match="small.csv: line 2 is no UTF-8"):
+    with pytest.raises(DatasetError, match="small.csv line 2 is no UTF-8"):
         parse(b"smiles,p,q\nC\xff,1,1\n", SMALL)
 
 

@@ -7,15 +7,19 @@ import torch
 
 from gnnlib import Graph
 from gnnlib.datasets import DatasetError, Node2VecPPI
-from gnnlib.datasets.node2vec_ppi import _CHECKSUMS, parse
+from gnnlib.datasets.node2vec_ppi import _SOURCE, parse
 from tests.datasets.test_damage import FLIPS, count_refused, flipped
 
 EDGES = b"0\t1\n2\t0\n3\t3\n1\t0\n"  # 3 has itself alone; 0 and 1 are listed twice
 LABELS = b"0\t2\n3\n0\n"
 
 
+def read(edges: bytes = EDGES, labels: bytes = LABELS, self_loops: bool = False) -> Graph:
+    return parse({"PPI.ungraph": edges, "PPI.cmty": labels}, self_loops)
+
+
 def test_a_pair_is_an_edge_in_both_directions_and_a_line_is_a_label():
-    graph = parse(EDGES, LABELS)
+    graph = read()
     assert graph.num_nodes == 4
     assert graph.edge_index.T.tolist() == [[1, 0], [2, 0], [0, 1], [0, 2]]
     assert graph.y.dtype == torch.float32
@@ -24,47 +28,51 @@ def test_a_pair_is_an_edge_in_both_directions_and_a_line_is_a_label():
 
 
 def test_self_loops_may_be_kept():
-    assert parse(EDGES, LABELS, self_loops=True).edge_index.T.tolist()[-1] == [3, 3]
+    assert read(self_loops=True).edge_index.T.tolist()[-1] == [3, 3]
 
 
 @pytest.mark.parametrize(
     ("edges", "labels", "message"),
     [
-        (b"0\t1\n2 0\n", LABELS, "PPI.ungraph: line 2 must hold 2 integers"),
+        (b"0\t1\n2 0\n", LABELS, "PPI.ungraph line 2 must hold 2 integers"),
         (b"0\t1\n2\t-1\n", LABELS, "must list the nodes 0, 1, … without a gap"),
         (b"0\t1\n3\t0\n", LABELS, "must list the nodes 0, 1, … without a gap"),
         (b"1\t2\n", LABELS, "must list the nodes 0, 1, … without a gap"),
         (b"", LABELS, "must list the nodes 0, 1, … without a gap"),
-        (EDGES, b"0\n4\n", r"PPI.cmty: line 2 must list nodes in \[0, 4\), got 4"),
-        (EDGES, b"0\n\n1\n", "PPI.cmty: line 2 must list nodes, got b''"),
-        (EDGES, b"0\n-1\n", "PPI.cmty: line 2 must list nodes, got b'-1'"),
-        (EDGES, b"0\n0.5\n", "PPI.cmty: line 2 must list nodes, got b'0.5'"),
-        (EDGES, b"", "PPI.cmty: line 1 must list nodes, got b''"),
+        (EDGES, b"0\n4\n", r"PPI.cmty line 2 must list nodes in \[0, 4\), got 4"),
+        (EDGES, b"0\n\n1\n", "PPI.cmty line 2 must list nodes, got ''"),
+        (EDGES, b"0\n-1\n", "PPI.cmty line 2 must list nodes, got '-1'"),
+        (EDGES, b"0\n0.5\n", "PPI.cmty line 2 must list nodes, got '0.5'"),
+        (EDGES, b"", "PPI.cmty line 1 must list nodes, got ''"),
     ],
 )
 def test_a_line_that_is_not_in_the_format_is_named(edges, labels, message):
     with pytest.raises(DatasetError, match=message):
-        parse(edges, labels)
+        read(edges, labels)
 
 
 @pytest.mark.parametrize("flips", FLIPS)
 def test_flipped_bits_and_cut_files(flips):
-    def with_edges(data: bytes) -> Graph:
-        return parse(data, LABELS)
-
     def with_labels(data: bytes) -> Graph:
-        return parse(EDGES, data)
+        return read(labels=data)
 
-    assert 0.5 * flips < count_refused(with_edges, flipped(EDGES, flips)) < flips
+    assert 0.5 * flips < count_refused(read, flipped(EDGES, flips)) < flips
     assert 0.5 * flips < count_refused(with_labels, flipped(LABELS, flips)) < flips
-    assert count_refused(with_edges, (EDGES[:end] for end in range(len(EDGES)))) > 10
+    assert count_refused(read, (EDGES[:end] for end in range(len(EDGES)))) > 10
 
 
 def test_the_facts_of_the_real_files(mirror, cache, monkeypatch):
     monkeypatch.setenv("GNNLIB_MIRROR", str(mirror))
     records = json.loads((mirror / "MANIFEST.json").read_text())
     records = [record for record in records if record["dataset"] == "node2vec_ppi"]
-    assert {r["file"].split("/")[-1]: r["sha256"] for r in records} == _CHECKSUMS
+    known = {record["file"].split("/")[-1]: record for record in records}
+    for name, sha256, size, url in _SOURCE.files:
+        record = known.pop(name)
+        assert (sha256, size) == (record["sha256"], record["bytes"])
+        assert url.endswith(
+            "/".join([record["source_repo"], record["commit"], record["source_path"]])
+        )
+    assert not known
     facts = records[0]["facts"]
     dataset = Node2VecPPI()
     graph = dataset[0]
