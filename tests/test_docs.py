@@ -215,7 +215,11 @@ def test_every_command_of_the_manual_can_be_typed(command):
     from gnnlib.cli import main
 
     name, *arguments = shlex.split(command)
-    context = main.commands[name].make_context(name, arguments, resilient_parsing=True)
+    # A command keeps the names that its first context has for --help.
+    program = main.make_context("gnnlib", [], resilient_parsing=True)
+    context = main.commands[name].make_context(
+        name, arguments, parent=program, resilient_parsing=True
+    )
     assert not context.args
     known = {option for each in main.commands[name].get_params(context) for option in each.opts}
     assert {word for word in arguments if word.startswith("--")} <= known | {"--help"}
