@@ -19,11 +19,12 @@ G = TypeVar("G", bound=Graph)
 _VERSION = 1  # raise it when the same raw files would be read into another graph
 
 
-def cached(folder: Path, source: Iterable[str], build: Callable[[], G]) -> G:
+def cached(folder: Path, source: Iterable[str], build: Callable[[], G], calls: int = 2) -> G:
     """The graph or batch made by `build`, from `folder` if it is there, else built and stored.
 
     `source` is everything that decides what `build` returns: checksums of the raw files, options.
-    A folder that cannot be written costs a warning, not the graph.
+    A folder that cannot be written costs a warning, not the graph: at the line of the user, who is
+    so many `calls` away.
     """
     key = _key(source)
     for path in folder.glob(f"graph-{key}-*.safetensors"):
@@ -34,7 +35,7 @@ def cached(folder: Path, source: Iterable[str], build: Callable[[], G]) -> G:
     try:
         _store(graph, folder, key)
     except CacheError as error:
-        warnings.warn(f"{error}; the raw files are read again each time", stacklevel=3)
+        warnings.warn(f"{error}; the raw files are read again each time", stacklevel=calls + 1)
     return graph
 
 

@@ -48,7 +48,7 @@ class Source:
             }
             return parse({name: path.read_bytes() for name, path in paths.items()}, **options)
 
-        return cached(self._folder(root), self._key(options), read)
+        return cached(self._folder(root), self._key(options), read, calls=3)
 
     def is_at_hand(self, **options: bool) -> bool:
         """Whether `graph` needs no download: made before, or its files in cache or mirror."""

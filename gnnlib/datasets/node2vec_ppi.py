@@ -1,4 +1,4 @@
-"""The protein interactions of the node2vec paper: several labels a node, no features."""
+"""The protein interactions of the node2vec paper: several labels a node."""
 
 import os
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from ._edges import distinct
 from ._errors import DatasetError
 from ._matrix import matrix
 from ._source import RemoteFile, Source
+from ._sparse import identity
 from ._splits import fractions
 from ._text import shown
 
@@ -42,9 +43,9 @@ class Node2VecPPI(Dataset):
     """Human proteins, which of them interact, and the biological states each has a part in.
 
     One graph of 3890 nodes and 37845 pairs that interact, each an edge in both directions. `y`
-    [N, 50] (float32) is 1 for each of the 50 labels that a protein has: one or more. There are no
-    features. 30 proteins interact with none but themselves; the 894 self-loops are left out unless
-    `self_loops` keeps them.
+    [N, 50] (float32) is 1 for each of the 50 labels that a protein has: one or more. The proteins
+    have no features, so `x` is the identity [N, N] (`SparseFeatures`). 30 proteins interact with
+    none but themselves; the 894 self-loops are left out unless `self_loops` keeps them.
 
     This is the network of the node2vec paper, on which embeddings are compared. The 24 tissues of
     the GraphSAGE paper, also called PPI, are another dataset: see `read_graphsage`.
@@ -71,7 +72,7 @@ class Node2VecPPI(Dataset):
     Example:
         >>> from gnnlib.datasets import Node2VecPPI
         >>> Node2VecPPI()[0]                        # doctest: +SKIP
-        Graph(num_nodes=3890, num_edges=75690, y=[3890, 50], train_mask=1945, ...)
+        Graph(num_nodes=3890, num_edges=75690, x=sparse[3890, 3890], y=[3890, 50], ...)
     """
 
     def __init__(
@@ -121,7 +122,7 @@ def parse(files: dict[str, bytes], self_loops: bool = False) -> Graph:
                 f"PPI.cmty line {label + 1} must list nodes in [0, {len(nodes)}), got {max(chosen)}"
             )
         y[chosen, label] = 1.0
-    return Graph(torch.from_numpy(edge_index), y=y, num_nodes=len(nodes))
+    return Graph(torch.from_numpy(edge_index), x=identity(len(nodes)), y=y, num_nodes=len(nodes))
 
 
 LICENCE = "MIT, by the LICENSE of github.com/THUDM/ProNE, which does not name the data"

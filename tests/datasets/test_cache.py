@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnnlib import Graph
-from gnnlib.datasets import Planetoid, _cache
+from gnnlib.datasets import Planetoid, Polblogs, _cache
 from gnnlib.datasets._cache import cached
 
 
@@ -94,12 +94,19 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, build):
     assert len(caught) == 1
 
 
-def test_without_a_writable_cache_a_mirror_still_gives_cora(mirror, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("open", "num_edges"), [(lambda: Planetoid("cora"), 10556), (Polblogs, 19022)]
+)
+def test_without_a_writable_cache_a_mirror_still_gives_a_graph(
+    open, num_edges, mirror, tmp_path, monkeypatch
+):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GNNLIB_MIRROR", str(mirror))
     monkeypatch.setenv("GNNLIB_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(UserWarning, match="set GNNLIB_CACHE to a folder that can be written"):
-        assert Planetoid("cora")[0].num_edges == 10556
+    message = "set GNNLIB_CACHE to a folder that can be written"
+    with pytest.warns(UserWarning, match=message) as caught:
+        assert open()[0].num_edges == num_edges
+    assert caught[0].filename == __file__  # where the user asked
 
 
 def test_the_second_load_of_cora_needs_no_raw_file(mirror, cache, monkeypatch):

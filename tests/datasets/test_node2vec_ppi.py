@@ -1,13 +1,12 @@
 """The PPI of node2vec: the format by files that the tests write, its facts by the real ones."""
 
-import json
-
 import pytest
 import torch
 
 from gnnlib import Graph
 from gnnlib.datasets import DatasetError, Node2VecPPI
 from gnnlib.datasets.node2vec_ppi import _SOURCE, parse
+from tests.datasets.manifest import check_source
 from tests.datasets.test_damage import FLIPS, count_refused, flipped
 
 EDGES = b"0\t1\n2\t0\n3\t3\n1\t0\n"  # 3 has itself alone; 0 and 1 are listed twice
@@ -25,6 +24,7 @@ def test_a_pair_is_an_edge_in_both_directions_and_a_line_is_a_label():
     assert graph.y.dtype == torch.float32
     assert graph.y.tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0]]
     assert graph.adj.eid is None
+    assert torch.equal(graph.x.to_dense(), torch.eye(4))
 
 
 def test_self_loops_may_be_kept():
@@ -63,17 +63,7 @@ def test_flipped_bits_and_cut_files(flips):
 
 def test_the_facts_of_the_real_files(mirror, cache, monkeypatch):
     monkeypatch.setenv("GNNLIB_MIRROR", str(mirror))
-    records = json.loads((mirror / "MANIFEST.json").read_text())
-    records = [record for record in records if record["dataset"] == "node2vec_ppi"]
-    known = {record["file"].split("/")[-1]: record for record in records}
-    for name, sha256, size, url in _SOURCE.files:
-        record = known.pop(name)
-        assert (sha256, size) == (record["sha256"], record["bytes"])
-        assert url.endswith(
-            "/".join([record["source_repo"], record["commit"], record["source_path"]])
-        )
-    assert not known
-    facts = records[0]["facts"]
+    facts = check_source(mirror, _SOURCE)
     dataset = Node2VecPPI()
     graph = dataset[0]
     assert graph.num_nodes == facts["nodes"]
@@ -82,9 +72,7 @@ def test_the_facts_of_the_real_files(mirror, cache, monkeypatch):
     assert int((graph.adj.degree() == 0).sum()) == facts["nodes_without_edges"]
     assert graph.y.shape == (facts["nodes"], facts["labels"])
     assert (graph.y.sum(1) >= 1).all() and (graph.y.sum(0) >= 1).all()
-    assert (
-        repr(dataset) == "Node2VecPPI('node2vec-ppi', num_graphs=1, num_features=0, num_classes=50)"
-    )
+    assert (dataset.num_features, dataset.num_classes) == (facts["nodes"], facts["labels"])
     looped = Node2VecPPI(self_loops=True)[0]
     assert looped.num_edges == graph.num_edges + facts["self_loops"]
     assert (looped.adj.degree() > 0).all()
