@@ -31,11 +31,7 @@ class Source:
 
 
 # Their x counts words; it is divided by how many there are.
-OF_DOCUMENTS = (
-    *("cora", "citeseer", "pubmed", "cora-ml"),
-    *("amazon-computers", "amazon-photo", "coauthor-cs", "coauthor-physics"),
-    *("actor", "chameleon-filtered", "squirrel-filtered"),
-)
+OF_DOCUMENTS = ("cora", "citeseer", "pubmed")
 
 SOURCES: dict[str, Source] = {
     name: Source(entry.open, (NormalizeFeatures(),) if name in OF_DOCUMENTS else ())
