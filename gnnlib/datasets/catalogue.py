@@ -1,6 +1,6 @@
 """What datasets there are, and their facts, without reading or downloading one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -78,61 +78,58 @@ def _planetoid(name: str, nodes: int, edges: int, features: int, classes: int, s
     )
 
 
-def _benchmark(
-    kind: type[gnn_benchmark.Benchmark],
-    key: str,
-    nodes: int,
-    edges: int,
-    features: int,
-    classes: int,
-) -> Entry:
-    name = kind.names[key]
-    source, citation = gnn_benchmark.PUBLISHED[name]
-    return Entry(
-        name,
-        partial(kind, key),
-        partial(source.is_at_hand, raw_edges=False, largest_component=False),
-        *(nodes, edges, features, classes),
-        licence=gnn_benchmark.LICENCE,
-        citation=citation,
-        download_size=source.size,
-    )
-
-
-def _heterophilous(key: str, nodes: int, edges: int, features: int, classes: int) -> Entry:
-    source, citation, _ = heterophilous.PUBLISHED[key]
-    return Entry(
-        key.replace("_", "-"),
-        partial(heterophilous.HeterophilousGraphs, key),
-        partial(source.is_at_hand, raw_edges=False),
-        *(nodes, edges, features, classes),
-        licence=heterophilous.LICENCE,
-        citation=citation,
-        download_size=source.size,
-    )
-
-
-def _social(
+def _published(
     name: str,
     open: Callable[[], Dataset],
     source: Source,
-    counts: tuple[int, int, int, int],
-    terms: ModuleType,
+    counts: Sequence[int],
+    licence: str,
+    citation: str,
     **options: bool,
 ) -> Entry:
-    """`counts` are nodes, edges, features and classes; the module `terms` has licence and citation.
-
-    `options` are those with which `open` reads the source.
-    """
+    """`counts` are nodes, edges, features and classes; with `options` `open` reads the source."""
     return Entry(
         name,
         open,
         partial(source.is_at_hand, **options),
         *counts,
-        licence=terms.LICENCE,
-        citation=terms.CITATION,
+        licence=licence,
+        citation=citation,
         download_size=source.size,
     )
+
+
+def _benchmark(kind: type[gnn_benchmark.Benchmark], key: str, *counts: int) -> Entry:
+    name = kind.names[key]
+    source, citation = gnn_benchmark.PUBLISHED[name]
+    options = {"raw_edges": False, "largest_component": False}
+    return _published(
+        name, partial(kind, key), source, counts, gnn_benchmark.LICENCE, citation, **options
+    )
+
+
+def _heterophilous(key: str, *counts: int) -> Entry:
+    source, citation, _ = heterophilous.PUBLISHED[key]
+    open = partial(heterophilous.HeterophilousGraphs, key)
+    name, licence = key.replace("_", "-"), heterophilous.LICENCE
+    return _published(name, open, source, counts, licence, citation, raw_edges=False)
+
+
+def _social(
+    name: str, terms: ModuleType, open: Callable[[], Dataset], *counts: int, **options: bool
+) -> Entry:
+    """Of a module with a single source."""
+    return _published(name, open, terms.SOURCE, counts, terms.LICENCE, terms.CITATION, **options)
+
+
+def _twitch(key: str, *counts: int) -> Entry:
+    name, open, source = f"twitch-{key.lower()}", partial(twitch.Twitch, key), twitch.SOURCES[key]
+    return _published(name, open, source, counts, twitch.LICENCE, twitch.CITATION, raw_edges=False)
+
+
+def _facebook100(key: str, *counts: int) -> Entry:
+    open, source = partial(facebook100.Facebook100, key), facebook100.SOURCES[key]
+    return _published(key, open, source, counts, facebook100.LICENCE, facebook100.CITATION)
 
 
 _ENTRIES = [
@@ -195,81 +192,32 @@ _ENTRIES = [
     ),
     _social(
         "facebook-pages",
-        facebook_pages.FacebookPages,
-        facebook_pages.SOURCE,
-        (22470, 341646, 4714, 4),
         facebook_pages,
+        facebook_pages.FacebookPages,
+        *(22470, 341646, 4714, 4),
         raw_edges=False,
     ),
-    _social(
-        "twitch-engb",
-        partial(twitch.Twitch, "ENGB"),
-        twitch.SOURCES["ENGB"],
-        (7126, 70648, 3170, 2),
-        twitch,
-        raw_edges=False,
-    ),
-    _social(
-        "twitch-ptbr",
-        partial(twitch.Twitch, "PTBR"),
-        twitch.SOURCES["PTBR"],
-        (1912, 62598, 3170, 2),
-        twitch,
-        raw_edges=False,
-    ),
-    _social(
-        "twitch-ru",
-        partial(twitch.Twitch, "RU"),
-        twitch.SOURCES["RU"],
-        (4385, 74608, 3170, 2),
-        twitch,
-        raw_edges=False,
-    ),
+    _twitch("ENGB", 7126, 70648, 3170, 2),
+    _twitch("PTBR", 1912, 62598, 3170, 2),
+    _twitch("RU", 4385, 74608, 3170, 2),
     _social(
         "deezer-europe",
-        deezer_europe.DeezerEurope,
-        deezer_europe.SOURCE,
-        (28281, 185504, 31241, 2),
         deezer_europe,
+        deezer_europe.DeezerEurope,
+        *(28281, 185504, 31241, 2),
         raw_edges=False,
     ),
     _social(
         "email-eu-core",
-        email_eu_core.EmailEuCore,
-        email_eu_core.SOURCE,
-        (1005, 24929, 1005, 42),
         email_eu_core,
+        email_eu_core.EmailEuCore,
+        *(1005, 24929, 1005, 42),
         raw_edges=False,
     ),
-    _social(
-        "polblogs",
-        polblogs.Polblogs,
-        polblogs.SOURCE,
-        (1490, 19022, 1490, 2),
-        polblogs,
-        raw_edges=False,
-    ),
-    _social(
-        "blogcatalog",
-        blogcatalog.BlogCatalog,
-        blogcatalog.SOURCE,
-        (5196, 343486, 8189, 6),
-        blogcatalog,
-    ),
-    _social(
-        "reed98",
-        partial(facebook100.Facebook100, "reed98"),
-        facebook100.SOURCES["reed98"],
-        (962, 37624, 745, 2),
-        facebook100,
-    ),
-    _social(
-        "amherst41",
-        partial(facebook100.Facebook100, "amherst41"),
-        facebook100.SOURCES["amherst41"],
-        (2235, 181908, 1193, 2),
-        facebook100,
-    ),
+    _social("polblogs", polblogs, polblogs.Polblogs, 1490, 19022, 1490, 2, raw_edges=False),
+    _social("blogcatalog", blogcatalog, blogcatalog.BlogCatalog, 5196, 343486, 8189, 6),
+    _facebook100("reed98", 962, 37624, 745, 2),
+    _facebook100("amherst41", 2235, 181908, 1193, 2),
 ]
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
