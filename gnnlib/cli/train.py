@@ -63,7 +63,7 @@ run_option = partial(click.option, cls=Grouped, heading="Run")
     epilog=examples(
         "gnnlib train --model gat --dataset citeseer --seeds 10",
         "gnnlib train --dataset mine.graph --hidden-channels 64 --patience none",
-        "gnnlib train --dataset mutag --model gin --folds 10 --grid hidden_channels=16,32",
+        "gnnlib train --dataset mutag --model gin --folds 10 --grid dropout=0,0.5",
         "gnnlib train --dataset esol --model gin",
         "gnnlib train --config run.toml --lr 0.02",
         "gnnlib train --resume runs/cora-gcn-1",
@@ -225,8 +225,8 @@ def _resumed(
     if found != (run.in_channels, run.out_channels, run.task):
         raise ValueError(
             f"{run.dataset} must be as it was: the run has {run.in_channels} features and "
-            f"{run.out_channels} classes of a {run.task}, got {found[0]} and {found[1]} of a "
-            f"{found[2]}"
+            f"{run.out_channels} classes, got {found[0]} and {found[1]}; and it is a {run.task}, "
+            f"got a {found[2]}"
         )
     return folder, run, material.to(device)
 

@@ -41,7 +41,7 @@ class TrainState:
         self.stopping = EarlyStopping(model, config.patience)
         self.history: list[Epoch] = []
         self.seconds = 0.0
-        self._graph_digests: dict[str, Any] = {}
+        self._of_graphs: dict[str, Any] = {}
 
     @property
     def finished(self) -> bool:
@@ -79,15 +79,12 @@ class TrainState:
         set_random_state(state["random"], self.device)
 
     def _fingerprint(self) -> dict[str, Any]:
-        if not self._graph_digests:  # the graphs stay the same
-            self._graph_digests = {
-                name: {
-                    "num_nodes": graph.num_nodes,
-                    "num_edges": graph.num_edges,
-                    "content": digest(graph),
-                }
-                for name, graph in self.graphs.items()
-            }
+        if not self._of_graphs:  # the graphs stay the same
+            for name, graph in self.graphs.items():
+                part = "" if len(self.graphs) == 1 else f"{name} "
+                self._of_graphs[f"{part}num_nodes"] = graph.num_nodes
+                self._of_graphs[f"{part}num_edges"] = graph.num_edges
+                self._of_graphs[f"{part}content"] = digest(graph)
         return {
             "config": asdict(self.config),
             "task": self.task.to_dict(),
@@ -95,13 +92,11 @@ class TrainState:
                 name: f"{value.dtype} {tuple(value.shape)}"
                 for name, value in self.model.state_dict().items()
             },
-            **self._graph_digests,
+            "graph": self._of_graphs,
         }
 
 
 def _check_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
-    if missing := given.keys() ^ saved.keys():
-        raise ValueError(f"it is of another training: one of the two has no {min(missing)}")
     for part, values in given.items():
         for name in sorted(values.keys() | saved[part].keys()):
             was, now = saved[part].get(name), values.get(name)

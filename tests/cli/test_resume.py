@@ -22,7 +22,7 @@ def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def counted(self: display.Display, line) -> None:
         follow(self, line)
-        if self.seed == 1 and line.epoch == epoch:
+        if self.name == "seed 1" and line.epoch == epoch:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(display.Display, "epoch", counted)
@@ -205,8 +205,8 @@ def test_a_run_that_another_process_ends_meanwhile_is_not_trained_again(monkeypa
     (RUN / "result.json").unlink()
     load = Source.load
 
-    def slow(self: Source):
-        loaded = load(self)
+    def slow(self: Source, *given: Any):
+        loaded = load(self, *given)
         (RUN / "result.json").write_bytes(result)
         return loaded
 

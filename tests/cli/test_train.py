@@ -87,9 +87,11 @@ def test_a_run_folder_says_all_about_its_run():
 
     result = json.loads((folder / "result.json").read_text())
     best = result.pop("best_seed")
+    assert [result.pop(name) for name in ("best_fold", "best_choice", "chosen")] == [None, {}, [{}]]
     assert result == json.loads(done.stdout)
-    graph, num_classes = SOURCES["cora"].load()
-    model = RECIPES["gat"].override(**config["model_args"]).build(4, num_classes)
+    material = SOURCES["cora"].load()
+    graph = material.whole
+    model = RECIPES["gat"].override(**config["model_args"]).build(4, material.num_outputs)
     model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
     right = (model.eval()(graph.x, graph).argmax(1) == graph.y)[graph.test_mask]
     assert right.float().mean().item() == pytest.approx(result["test"]["per_run"][best])

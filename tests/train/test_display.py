@@ -34,8 +34,8 @@ def shown(display: LiveDisplay) -> list[str]:
 def live(
     width: int, height: int, epochs: int = 60, loss: float = 1.5, fixed_points: bool = False
 ) -> LiveDisplay:
-    display = LiveDisplay([3, 4], 200, terminal(width, height))
-    display.begin(3)
+    display = LiveDisplay(2, 200, terminal(width, height))
+    display.begin("seed 3")
     for number in range(1, epochs + 1):
         now = solved(number) if fixed_points else epoch(number, loss, 0.8 - 0.5 / number)
         display.epoch(now)
@@ -93,7 +93,7 @@ def test_a_solve_is_told_as_it_was(changes, parts):
 def test_the_line_of_a_seed_counts_the_epochs_that_converged():
     history = [solved(number) for number in (1, 2, 3)]
     accuracy = {"accuracy": 0.5}
-    line = displays.seed_line(3, TrainResult(history, 1, accuracy, accuracy, 2.0))
+    line = displays.run_line("seed 3", TrainResult(history, 1, accuracy, accuracy, 2.0))
     assert line.endswith("best epoch 1 of 3, 2 of 3 epochs converged, 2.0 s")
 
 
@@ -113,7 +113,7 @@ def test_a_line_stays_for_each_seed():
     display = live(100, 30)
     with display:
         display.end(TrainResult([epoch(1)], 1, {"accuracy": 0.5}, {"accuracy": 0.25}, 2.0))
-        display.begin(4)
+        display.begin("seed 4")
         display.epoch(epoch(1))
     text = display.console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     assert "seed 3: test 25.0 %, validation 50.0 %, best epoch 1 of 1, 2.0 s" in text
@@ -122,8 +122,8 @@ def test_a_line_stays_for_each_seed():
 def test_the_time_left_is_that_of_the_epochs_trained_here(monkeypatch):
     now = 0.0
     monkeypatch.setattr(displays.time, "monotonic", lambda: now)
-    display = Display([0, 1], 10)
-    display.begin(0)
+    display = Display(2, 10)
+    display.begin("seed 0")
     for number in range(1, 5):  # an earlier process has trained these
         display.epoch(epoch(number))
     assert display.seconds_left() == 0
@@ -137,8 +137,8 @@ def test_lines_come_now_and_then_and_at_the_end_of_a_seed(monkeypatch):
     now = 0.0
     monkeypatch.setattr(displays.time, "monotonic", lambda: now)
     file = io.StringIO()
-    display = LineDisplay([0], 10, file)
-    display.begin(0)
+    display = LineDisplay(1, 10, file)
+    display.begin("seed 0")
     for number in range(1, 5):
         now += 12.0
         display.epoch(epoch(number))

@@ -12,7 +12,7 @@ from gnnlib import Graph
 from gnnlib.conv import GCNConv
 from gnnlib.fixed_point import FixedPointDivergence, FixedPointWarning
 from gnnlib.models import GCN
-from gnnlib.train import TrainConfig, Trainer, probe, train_seed, train_seeds
+from gnnlib.train import Run, TrainConfig, Trainer, probe, train_seed, train_seeds
 from gnnlib.train.convergence import Convergence, convergence_of, reports_of
 from gnnlib.train.history import OF_FIXED_POINTS, history_csv, history_json
 from gnnlib.train.record import make_record
@@ -79,17 +79,19 @@ def test_a_layer_and_the_model_that_hands_on_its_report_are_one(graph):
 def test_other_models_have_no_convergence(graph):
     result = fit(graph, GCN(5, 4, 2))
     assert all(getattr(result.history[0], name) is None for name in OF_FIXED_POINTS)
-    assert history_csv([0], [result]).splitlines()[0].endswith(",lr")
-    assert make_record("cora", "gcn", [0], [result], "runs/1")["converged"] is None
+    assert history_csv([Run(0)], [result]).splitlines()[0].endswith(",lr")
+    assert make_record("cora", "gcn", "", [Run(0)], [result], "runs/1")["converged"] is None
 
 
 def test_the_history_has_columns_of_convergence(graph):
     result = fit(graph, FixedPointModel(5, 2))
-    head, first, *_ = history_csv([7], [result]).splitlines()
+    head, first, *_ = history_csv([Run(7)], [result]).splitlines()
     assert head.endswith("lr,iterations,backward_iterations,residual,converged")
     assert first.endswith("True")
-    row = json.loads(history_json([7], [result]))[2]
-    assert row == {"seed": 7, **result.history[2]._asdict()}
+    row = json.loads(history_json([Run(7)], [result]))[2]
+    renamed = {"train_metric": "train_accuracy", "val_metric": "val_accuracy"}
+    epoch = {renamed.get(name, name): value for name, value in result.history[2]._asdict().items()}
+    assert row == {"seed": 7, **epoch}
     assert type(result).from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
@@ -99,7 +101,7 @@ def test_the_record_has_the_fraction_of_epochs_that_converged(graph):
     bad = fit(graph, FixedPointModel(5, 2, 0.9, max_iter=5), epochs=1)
     assert bad.history[0].converged is False
     assert (bad.history[0].residual or 0) > 1e-5
-    assert make_record("d", "m", [0, 1], [good, bad], "r")["converged"] == 3 / 4
+    assert make_record("d", "m", "", [Run(0), Run(1)], [good, bad], "r")["converged"] == 3 / 4
 
 
 def test_the_warning_comes_once_however_many_epochs_and_seeds(graph, tmp_path):

@@ -35,8 +35,8 @@ with folder.lock():
         lambda: GCN(dataset.num_features, 8, dataset.num_classes), dataset[0], config, [0, 1, 2],
         folder, checkpoint_seconds=0, on_epoch=lambda epoch: print(epoch.epoch, flush=True),
     )
-    record = make_record("digits", "gcn", [0, 1, 2], outcome.results, "")
-    folder.finish({**record, "best_seed": outcome.best_seed}, [0, 1, 2], outcome)
+    record = make_record("digits", "gcn", "", outcome.runs, outcome.results, "")
+    folder.finish({**record, "best_seed": outcome.best_seed}, outcome)
 """
 
 

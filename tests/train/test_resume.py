@@ -188,11 +188,11 @@ def test_what_is_no_checkpoint_is_one_error(graph, tmp_path):
     path.write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         trainer.fit(path, resume=True)
-    save_checkpoint(path, {"format": 1, "fingerprint": {}})
+    save_checkpoint(path, {"format": 2, "fingerprint": {}})
     with pytest.raises(CheckpointError, match="no checkpoint of a training"):
         trainer.fit(path, resume=True)
-    save_checkpoint(path, {"format": 2})
-    with pytest.raises(ValueError, match="must have format 1, got 2"):
+    save_checkpoint(path, {"format": 1})
+    with pytest.raises(ValueError, match="must have format 2, got 1"):
         trainer.fit(path, resume=True)
     with pytest.raises(ValueError, match="got checkpoint=None"):
         trainer.fit(resume=True)

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from gnnlib.models import GCN
-from gnnlib.train import Epoch, Outcome, TrainConfig, TrainResult, train_seeds
+from gnnlib.train import Epoch, Outcome, Run, TrainConfig, TrainResult, train_seeds
 from gnnlib.train.record import make_record, mean_std
 from gnnlib.train.run_folder import RunFolder
+
+
+TASK, RUNS = "node-classification", [Run(0), Run(1)]
 
 
 def result_of(test: float, epochs: int = 4) -> TrainResult:
@@ -20,7 +23,7 @@ def result_of(test: float, epochs: int = 4) -> TrainResult:
 
 
 def test_the_record_has_exactly_its_schema():
-    record = make_record("cora", "gcn", range(2), [result_of(0.8, 4), result_of(0.9, 6)], "runs/1")
+    record = make_record("cora", "gcn", TASK, RUNS, [result_of(0.8, 4), result_of(0.9, 6)], "runs/1")
     assert record == {
         "schema": 1,
         "dataset": "cora",
@@ -68,10 +71,11 @@ def test_a_run_folder_with_something_in_it_is_refused(tmp_path):
 
 def test_a_run_folder_holds_history_and_weights(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write_history([0, 5], [result_of(0.8, 2), result_of(0.9, 1)])
+    folder.write_history([Run(0), Run(5)], [result_of(0.8, 2), result_of(0.9, 1)])
     with open(tmp_path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["seed", *Epoch._fields[: Epoch._fields.index("lr") + 1]]
+    columns = ["train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"]
+    assert list(rows[0]) == ["seed", "epoch", *columns]
     assert [(row["seed"], row["epoch"]) for row in rows] == [("0", "1"), ("0", "2"), ("5", "1")]
     assert float(rows[1]["val_loss"]) == 1.0
     weights = {"w": torch.rand(3)}
@@ -81,7 +85,7 @@ def test_a_run_folder_holds_history_and_weights(tmp_path):
 
 def test_the_history_as_json_has_the_same_lines(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write_history([0, 5], [result_of(0.8, 2), result_of(0.9, 1)])
+    folder.write_history([Run(0), Run(5)], [result_of(0.8, 2), result_of(0.9, 1)])
     lines = json.loads((tmp_path / "history.json").read_text())
     with open(tmp_path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -99,8 +103,8 @@ def test_a_run_is_complete_when_its_result_is_there(tmp_path):
     assert not again.is_complete
     with pytest.raises(FileNotFoundError, match="not complete: no result.json"):
         again.result()
-    outcome = Outcome([result_of(0.8)], 0, {"w": torch.ones(2)})
-    again.finish({"schema": 1}, [0], outcome)
+    outcome = Outcome([Run(0)], [result_of(0.8)], Run(0), {"w": torch.ones(2)})
+    again.finish({"schema": 1}, outcome)
     assert folder.is_complete
     assert folder.result() == {"schema": 1}
     assert sorted(path.name for path in folder.path.iterdir()) == [

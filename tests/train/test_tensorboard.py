@@ -25,8 +25,8 @@ def test_every_epoch_is_written(graph, tmp_path):
     for tag, name in {
         "loss/train": "train_loss",
         "loss/validation": "val_loss",
-        "accuracy/train": "train_accuracy",
-        "accuracy/validation": "val_accuracy",
+        "accuracy/train": "train_metric",
+        "accuracy/validation": "val_metric",
         "lr": "lr",
     }.items():
         steps, values = read(tmp_path, tag)

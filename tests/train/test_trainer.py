@@ -188,8 +188,9 @@ def test_a_label_outside_the_masks_is_not_looked_at(graph):
     Trainer(GCN(5, 8, 2), graph.replace(y=y, test_mask=test_mask), TrainConfig(epochs=1)).fit()
 
 
-@pytest.mark.parametrize("y", [torch.zeros(20), torch.zeros(20, 2, dtype=torch.int64)])
-def test_y_must_be_class_numbers(y, graph):
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.bool])
+def test_y_must_be_class_numbers(dtype, graph):
+    y = torch.zeros(20, 2, dtype=dtype) if dtype == torch.int64 else torch.zeros(20, dtype=dtype)
     with pytest.raises(TypeError, match="one int64 class number per node"):
         Trainer(GCN(5, 8, 2), graph.replace(y=y))
 
