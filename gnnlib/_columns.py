@@ -158,19 +158,24 @@ def _one_hot(
 
 def _check_texts(table: Table, name: Hashable, values: np.ndarray) -> None:
     """Refuses texts some of which are numbers: one bad cell makes texts of a column of numbers."""
-    spelled = np.fromiter((is_number(cell) for cell in values), dtype=bool, count=len(values))
-    if not spelled.any():
-        return
-    row = int(spelled.argmax())
-    if spelled.all():
-        what = f"{table.at(row)}: {name!r} is the text {values[row]!r}, which is a number;"
-    else:
-        other = int((~spelled).argmax())
-        what = (
-            f"{table.at(other)}: {name!r} is the text {values[other]!r}, but {table.where(row)} has"
-            f" the number {values[row]};"
-        )
-    raise ValueError(f"{what} if all are categories, pass categories=[{name!r}]")
+    spelled = np.fromiter(map(is_number, values), dtype=bool, count=len(values))
+    if spelled.any() and not spelled.all():
+        row, other = int(spelled.argmax()), int((~spelled).argmax())
+        what = f"the text {values[other]!r}, but {table.where(row)} has the number {values[row]}"
+        row = other
+    elif spelled.any():
+        row = 0
+        what = f"the text {values[0]!r}, which is a number"
+    else:  # 1,5 is how many write 1.5
+        commas = (is_number(cell.replace(",", ".", 1)) for cell in values)
+        spelled = np.fromiter(commas, dtype=bool, count=len(values))
+        if not spelled.any():
+            return
+        row = int(spelled.argmax())
+        what = f"the text {values[row]!r}, which is a number with a comma for its point"
+    raise ValueError(
+        f"{table.at(row)}: {name!r} is {what}; if all are categories, pass categories=[{name!r}]"
+    )
 
 
 def is_number(text: object) -> bool:

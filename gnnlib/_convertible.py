@@ -101,7 +101,8 @@ class Convertible:
             edges: a pandas DataFrame.
             nodes: likewise; left out, the nodes are the ends of the edges, in sorted order.
             source, target: the columns of `edges` that have the ids of the ends.
-            node_id: the column of `nodes` that has their ids; None is the frame's index.
+            node_id: the column of `nodes` that has their ids, or the name of its index; None is the
+                index, whatever its name.
             label: the column of `nodes` that becomes `y`: class numbers of the texts, bools or
                 whole numbers there, in sorted order; -1 where it is missing.
             split: a column of `nodes` that says train, val or test, or is missing.

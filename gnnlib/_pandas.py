@@ -24,7 +24,7 @@ def from_pandas(
     if nodes is None:
         return named_graph(edge_table, ends, None, None, roles)
     table = _table("nodes", nodes)
-    if node_id is None:
+    if node_id is None or (node_id not in table.columns and node_id == nodes.index.name):
         ids = _array(nodes.index.to_series(), "the index of nodes")
     elif node_id == "id" and "id" not in table.columns:
         there = ", ".join(map(repr, table.columns)) or "none"

@@ -65,7 +65,7 @@ def from_cells(cells: Sequence[Any], what: str) -> np.ndarray:
         TypeError: cells of another kind, or of several.
 
     Example:
-        >>> from_cells([1, None, 2.5], "age"), from_cells([" a", ""], "name").tolist()
+        >>> from_cells([1, None, 2.5], "age"), from_cells(["a", " "], "name").tolist()
         (array([1. , nan, 2.5]), ['a', None])
     """
     cells = [_cleaned(cell) for cell in cells]
@@ -104,7 +104,7 @@ def kind_of(cell: Any) -> str | None:
 
 def _cleaned(cell: Any) -> Any:
     if isinstance(cell, str):
-        return cell.strip() or None
+        return cell if cell.strip() else None
     return None if isinstance(cell, (float, np.floating)) and cell != cell else cell
 
 

@@ -48,7 +48,8 @@ def test_two_frames_make_a_graph_and_its_names(edges, nodes):
 def test_the_frames_are_left_as_they_were(edges, nodes):
     before = edges.copy(), nodes.copy()
     graph = Graph.from_pandas(edges, nodes, label="job", edge_weight="w").graph
-    graph.x.zero_(), graph.edge_weight.zero_(), graph.edge_index.zero_()
+    for value in (graph.x, graph.edge_weight, graph.edge_index):
+        value.zero_()
     pandas.testing.assert_frame_equal(edges, before[0])
     pandas.testing.assert_frame_equal(nodes, before[1])
 
@@ -80,6 +81,8 @@ def test_ids_are_a_column_or_the_index(edges, nodes):
         10,
         20,
     ]
+    indexed = nodes.set_index("id")
+    assert Graph.from_pandas(edges, indexed, label="job").ids.tolist() == [30, 10, 20]
     with pytest.raises(
         ValueError, match="nodes must have a column 'id'; node_id= .* are 'key', 'age'"
     ):
@@ -133,7 +136,7 @@ def test_every_dtype_of_numbers_bools_and_texts(edges, nodes, cells, dtype, expe
         ([True, None, False], "boolean"),
         ([True, None, False], "object"),
         (["a", None, "b"], "object"),
-        (["a", " ", "b"], "object"),
+        (["a", " ", "b "], "object"),
         (["a", None, "b"], "string"),
         (["a", None, "b"], "category"),
     ],
