@@ -12,6 +12,9 @@ from .run import Outcome as Outcome
 from .run import train_seeds as train_seeds
 from .run_folder import RunFolder as RunFolder
 from .saved_run import SavedRun as SavedRun
+from .splits import Split as Split
+from .splits import k_folds as k_folds
+from .splits import random_split as random_split
 from .tensorboard import TensorBoard as TensorBoard
 from .trainer import Trainer as Trainer
 from .trainer import train_seed as train_seed
