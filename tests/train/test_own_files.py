@@ -20,7 +20,8 @@ def files(tmp_path):
         paths = tmp_path / "nodes.csv", tmp_path / "edges.csv"
         for path, text in zip(paths, (nodes, edges)):
             path.write_text(text)
-        return OwnFiles(*map(str, paths), **{"label": "kind", "split": "part", **columns})
+        content = {"nodes": str(paths[0]), "edges": str(paths[1]), "label": "kind", "split": "part"}
+        return OwnFiles.from_dict({**content, **columns})
 
     return write
 
@@ -74,6 +75,6 @@ def test_what_cannot_be_trained_on_is_refused(files):
         _ = files("id,kind\n0,a\n7,b\n", "a,b\n0,7\n", split=None).named
     with pytest.raises(ValueError, match=r"it has {'train': 6, 'val': 0, 'test': 6}"):
         _ = files(NODES.replace("val", "")).named
+    nodes = "id,x,kind,train_mask\n0,1,a,1\n7,2,b,0\n"
     with pytest.raises(ValueError, match=r"it has {'train': 1}"):
-        nodes = "id,x,kind,train_mask\n0,1,a,1\n7,2,b,0\n"
         _ = files(nodes, "a,b\n0,7\n", split=None).named
