@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from . import _convert, _dgl, _networkx, _pyg, _save, _torch_sparse
+from . import _convert, _dgl, _networkx, _pandas, _pyg, _save, _torch_sparse
+from .named_graph import NamedGraph, Roles
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -71,6 +72,68 @@ class Convertible:
                 every node or edge.
         """
         return _graph(_networkx.from_networkx(graph, node_attrs, edge_attrs))
+
+    @staticmethod
+    def from_pandas(
+        edges: Any,
+        nodes: Any = None,
+        *,
+        source: Hashable = "source",
+        target: Hashable = "target",
+        node_id: Hashable | None = "id",
+        label: Hashable | None = None,
+        split: Hashable | None = None,
+        features: Sequence[Hashable] | None = None,
+        categories: Sequence[Hashable] = (),
+        edge_weight: Hashable | None = None,
+        edge_attr: str | Sequence[Hashable] | None = None,
+        directed: bool = True,
+    ) -> NamedGraph:
+        """The graph of a DataFrame with a row for each edge, and one with a row for each node.
+
+        Node k is row k of `nodes`, edges are in the order of theirs. Ids may be any integers or
+        texts. Columns of features become float32: a number is one feature, a bool 0 or 1, a text
+        column one-hot, its categories in sorted order; so does what has pandas' dtype category.
+        Columns called `train_mask`, `val_mask` and `test_mask` become these. A node without a label
+        is in no mask.
+
+        Args:
+            edges: a pandas DataFrame.
+            nodes: likewise; left out, the nodes are the ends of the edges, in sorted order.
+            source, target: the columns of `edges` that have the ids of the ends.
+            node_id: the column of `nodes` that has their ids, or the name of its index; None is the
+                index, whatever its name.
+            label: the column of `nodes` that becomes `y`: class numbers of the texts, bools or
+                whole numbers there, in sorted order; -1 where it is missing.
+            split: a column of `nodes` that says train, val or test, or is missing.
+            features: the columns of `nodes` that become `x` [N, F]; left out, all others.
+            categories: those of them that are one-hot though they hold numbers.
+            edge_weight: the column of `edges` that becomes `edge_weight` [E].
+            edge_attr: those that become `edge_attr` [E, D], by the rules of features.
+            directed: an edge goes one way; False adds the reverse of each edge that is no
+                self-loop, after all others.
+
+        Returns:
+            A `NamedGraph` (graph, ids, classes, features).
+
+        Raises:
+            TypeError: what is no DataFrame, or a column of another kind.
+            ValueError: a column that is not there, a frame without rows, an id that is repeated or
+                missing, an edge to no node, a feature or weight that is missing or not finite, a
+                negative weight, more than 256 categories, texts some of which are numbers. The
+                message has the row, counted from 0, and the column.
+
+        Example:
+            >>> import pandas                                        # doctest: +SKIP
+            >>> people = pandas.DataFrame(                           # doctest: +SKIP
+            ...     {"id": ["ann", "bob"], "age": [31, 44], "job": ["smith", "cook"]}
+            ... )
+            >>> knows = pandas.DataFrame({"source": ["bob"], "target": ["ann"]})  # doctest: +SKIP
+            >>> Graph.from_pandas(knows, people, label="job").graph  # doctest: +SKIP
+            Graph(num_nodes=2, num_edges=1, x=[2, 1], y=[2])
+        """
+        roles = Roles(label, split, features, categories, edge_weight, edge_attr, directed)
+        return _pandas.from_pandas(edges, nodes, source, target, node_id, roles)
 
     @staticmethod
     def from_pyg(data: Any, graph_level: Sequence[str] = ()) -> Graph:

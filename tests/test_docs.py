@@ -18,7 +18,11 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-FOREIGN = {"PyG": "torch_geometric", "DGL": "dgl"}  # a label above a block, and what it needs
+FOREIGN = {
+    "PyG": "torch_geometric",
+    "DGL": "dgl",
+    "pandas": "pandas",
+}  # a label above a block, and what it needs
 
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

@@ -46,8 +46,9 @@ FAMILY = {
         "ops": "_extension",
         "adjacency": "_convert _longest_path _ranges",
         "features": "_concat",
-        "graph": "_convertible _dgl _edge_lines _graphwise _levels _networkx _pyg _save _select"
-        " _structure _torch_sparse batch edge_list",
+        "graph": "_columns _convertible _csv _dgl _edge_lines _graphml _graphwise _levels _networkx"
+        " _pandas _pyg _save _select _structure _table _torch_sparse batch csv_files edge_list"
+        " graph_files named_graph",
         "message_passing": "_resolve _lazy _edge_rows _forms _fused _blocks _per_edge linear",
     }.items()
     for file in files.split()

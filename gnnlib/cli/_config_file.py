@@ -15,6 +15,7 @@ from ..train.run_config import RunConfig
 
 KINDS = {
     "dataset": str,
+    "files": (dict, NoneType),
     "model": str,
     "device": str,
     "seeds": (int, list),
@@ -32,7 +33,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Keys: dataset, model, device, folds, seeds (how many, or a list of them) and the tables
     model_args and train, whose keys are the arguments of the model and the fields of TrainConfig,
-    and grid, whose values are lists of what is to be tried of them.
+    and grid, whose values are lists of what is to be tried of them; in place of dataset a table
+    files, whose keys are the fields of OwnFiles.
 
     Raises:
         click.UsageError: a file that cannot be read as such, an unknown key or a wrong kind.

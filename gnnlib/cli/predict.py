@@ -1,5 +1,7 @@
 """`gnnlib predict`."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..graph import Graph
+from ..named_graph import NamedGraph
 from ..train import Task, probe
 from ..train.atomic import atomic_write
 from ..train.config import METRICS
@@ -52,7 +55,8 @@ def predict(
     """Predict with the model of a RUN's folder: for each node, or each graph, as it was trained.
 
     Writes a CSV table with a line for each: its number, the prediction, and the probability p_0,
-    p_1, … of each class. Of several labels, the prediction lists those that are more likely than
+    p_1, … of each class; ids and classes as in your own files, if it was trained on such. Of
+    several labels, the prediction lists those that are more likely than
     not. Of numbers there are only the predictions. Where there are labels, it says how well they
     are met.
     """
@@ -67,7 +71,8 @@ def predict(
     measured = {} if y is None else dict(_measured(task, outputs, y, parts))
     output = output or run / "predictions.csv"
     with atomic_write(output) as file:
-        file.write(_csv(level, task.kind, outputs).encode())
+        files = saved.config.files if graph_file is None else None
+        file.write(_csv(level, task.kind, outputs, files and files.named).encode())
     if as_json:
         count = {f"num_{level}s": len(outputs)}
         facts = {"run_dir": str(run), **count, "output": str(output)}
@@ -78,26 +83,29 @@ def predict(
     click.echo(f"{len(outputs)} predictions are in {output}")
 
 
-def _csv(level: str, kind: str, outputs: Tensor) -> str:
+def _csv(level: str, kind: str, outputs: Tensor, named: NamedGraph | None) -> str:
+    """The table; with the names of a user's own files, where there are any."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    ids = range(len(outputs)) if named is None else named.ids.tolist()
     width = range(outputs.shape[1])
     if kind == "regression":
         names = ["prediction"] if len(width) == 1 else [f"prediction_{k}" for k in width]
-        lines = [",".join([level, *names])]
-        lines += [",".join([str(n), *(f"{v:.6g}" for v in row)]) for n, row in _numbered(outputs)]
-        return "\n".join(lines) + "\n"
-    lines = [",".join([level, "prediction", *(f"p_{k}" for k in width)])]
+        table.writerow([level, *names])
+        table.writerows(
+            [n, *(f"{value:.6g}" for value in row)] for n, row in zip(ids, outputs.tolist())
+        )
+        return text.getvalue()
+    classes = width if named is None or named.classes is None else named.classes.tolist()
+    table.writerow([level, "prediction", *(f"p_{name}" for name in classes)])
     probabilities = outputs.softmax(1) if kind == "classification" else outputs.sigmoid()
-    for number, row in _numbered(probabilities):
+    for n, row in zip(ids, probabilities.tolist()):
         if kind == "classification":
-            chosen = str(row.index(max(row)))
+            chosen = classes[row.index(max(row))]
         else:
             chosen = " ".join(str(k) for k, p in enumerate(row) if p > 0.5)
-        lines.append(",".join([str(number), chosen, *(f"{p:.6f}" for p in row)]))
-    return "\n".join(lines) + "\n"
-
-
-def _numbered(rows: Tensor) -> Iterator[tuple[int, list[float]]]:
-    return enumerate(rows.tolist())
+        table.writerow([n, chosen, *(f"{p:.6f}" for p in row)])
+    return text.getvalue()
 
 
 def _parts(saved: SavedRun, of_the_run: bool, graph: Graph) -> dict[str, Tensor]:

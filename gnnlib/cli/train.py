@@ -22,11 +22,14 @@ from ..train.display import Display, LineDisplay, LiveDisplay, headline, print_t
 from ..train.examples import Data
 from ..train.graph_file import find_source
 from ..train.history import Epoch, TrainResult
-from ..train.material import Material
+from ..train.material import Material, has_masks
+from ..train.own_files import OwnFiles
 from ..train.recipes import recipes_of
 from ..train.record import make_record
 from ..train.run_config import RunConfig, installed_version
+from ..train.sources import NODES
 from ._config_file import read_config
+from ._own_files import OPTIONS, own_file_options, own_files
 from ._program import Grouped, GroupedCommand, examples
 from ._settings import (
     check_taken,
@@ -40,7 +43,7 @@ from ._types import COUNT, RUN, Choice, DatasetName, usable_device
 
 # What a resumed run takes from the command line; all else stands in its config.
 OF_THE_PROCESS = {"resume", "quiet", "as_json", "tensorboard", "checkpoint_seconds"}
-OF_THE_RUN = {"config", "run_dir", "dataset", "model", "seeds", "folds", "grid", "device"}
+OF_THE_RUN = {"config", "run_dir", "dataset", "model", "seeds", "folds", "grid", "device", *OPTIONS}
 NO_SETTINGS = OF_THE_PROCESS | OF_THE_RUN
 # What result.json has beside the record that is shown.
 OF_THE_BEST = {"best_seed", "best_fold", "best_choice", "chosen"}
@@ -63,6 +66,7 @@ run_option = partial(click.option, cls=Grouped, heading="Run")
     epilog=examples(
         "gnnlib train --model gat --dataset citeseer --seeds 10",
         "gnnlib train --dataset mine.graph --hidden-channels 64 --patience none",
+        "gnnlib train --nodes people.csv --edges knows.csv --label job --undirected",
         "gnnlib train --dataset mutag --model gin --folds 10 --grid dropout=0,0.5",
         "gnnlib train --dataset esol --model gin",
         "gnnlib train --config run.toml --lr 0.02",
@@ -111,6 +115,7 @@ run_option = partial(click.option, cls=Grouped, heading="Run")
     metavar="S",
     help="Save the state of the training so often.",
 )
+@own_file_options
 @setting_options
 @click.option("--quiet", "-q", is_flag=True, help="Show nothing but the result.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout, and only that.")
@@ -174,10 +179,12 @@ def _begun(
     """A new run, of what the file and the command line say."""
     file = read_config(config) if config else {}
     model = given.get("model", file.get("model", "gcn"))
-    name = given.get("dataset")
-    if name is None and "dataset" in file:
+    name, files = given.get("dataset"), own_files(given, file)
+    if files is not None:
+        name = files.nodes
+    elif name is None and "dataset" in file:
         name = DatasetName().convert(file["dataset"], None, None)
-    level = "node" if name is None else find_source(name).level
+    level = "node" if name is None else find_source(name, files).level
     settings = {name: value for name, value in given.items() if name not in NO_SETTINGS}
     check_taken(model, level, settings)
     try:
@@ -190,12 +197,12 @@ def _begun(
     folds = given.get("folds", file.get("folds"))
     seeds = list(range(given["seeds"])) if "seeds" in given else file.get("seeds", [0])
     device = usable_device(given.get("device", file.get("device", "auto")))
-    dataset, material = _load(name, folds, recipe.config.metric, say)
+    dataset, material = _load(name, files, folds, recipe.config.metric, say)
     if level == "graph" and "edge_dim" in set(recipe.parameters) - {*chosen, *grid}:
         recipe = recipe.override(edge_dim=material.edge_dim)
-    transforms = find_source(dataset).transforms
+    transforms = find_source(dataset, files).transforms
     run = RunConfig.of(
-        dataset, transforms, model, recipe, seeds, str(device), material, folds, grid
+        dataset, transforms, model, recipe, seeds, str(device), material, folds, grid, files
     )
     short = Path(dataset).stem
     folder = RunFolder(run_dir) if run_dir else RunFolder.numbered("runs", f"{short}-{model}")
@@ -220,7 +227,7 @@ def _resumed(
         if now != then:
             say(f"the run was begun with {package} {then}, this is {now}: results may differ")
     device = usable_device(run.device)
-    material = find_source(run.dataset).load(run.folds, run.recipe.config.metric)
+    material = find_source(run.dataset, run.files).load(run.folds, run.recipe.config.metric)
     found = material.whole.num_features, material.num_outputs, material.task.name
     if found != (run.in_channels, run.out_channels, run.task):
         raise ValueError(
@@ -232,11 +239,22 @@ def _resumed(
 
 
 def _load(
-    name: str | None, folds: int | None, metric: str | None, say: Callable[[str], None]
+    name: str | None,
+    files: OwnFiles | None,
+    folds: int | None,
+    metric: str | None,
+    say: Callable[[str], None],
 ) -> tuple[str, Material]:
     """The named dataset; with no name given, Cora or else digits, which is always at hand."""
     if name is not None:
-        return name, find_source(name).load(folds, metric)
+        material = find_source(name, files).load(folds, metric)
+        if files is not None and not has_masks(material.whole):
+            train, val, test = (f"{fraction:.0%}" for fraction in NODES)
+            say(
+                f"of each class {train} of the nodes are drawn to train, {val} to validate and"
+                f" {test} to test, with seed 0; --split takes a column that says which"
+            )
+        return name, material
     try:
         return "cora", find_source("cora").load(folds, metric)
     except DownloadError as error:

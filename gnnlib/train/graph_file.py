@@ -6,12 +6,13 @@ from pathlib import Path
 from ..datasets import Dataset
 from ..graph import Graph
 from ._checks import check_trainable
+from .own_files import OwnFiles
 from .sources import SOURCES, Source
 from .task import Task
 
 
-def find_source(dataset: str) -> Source:
-    """The source with this name, or of a graph in this file.
+def find_source(dataset: str, files: OwnFiles | None = None) -> Source:
+    """The source with this name, or of a graph in this file, or of a graph's own files.
 
     A graph from a file, written by `Graph.save`, is trained on as it is. It has as many classes as
     its largest label says, or as many labels or numbers as y has columns.
@@ -26,6 +27,8 @@ def find_source(dataset: str) -> Source:
         Traceback (most recent call last):
         ValueError: dataset must be one of ... or the file of a graph; got 'no/such.graph'
     """
+    if files is not None:
+        return Source(files.open)
     if dataset in SOURCES:
         return SOURCES[dataset]
     if not Path(dataset).is_file():

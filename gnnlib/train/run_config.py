@@ -16,6 +16,7 @@ from .config import TrainConfig
 from .examples import Data, examples_of
 from .loss import mean_and_deviation
 from .material import Material
+from .own_files import OwnFiles
 from .recipes import Recipe, recipes_of
 from .state import digest
 from .task import Kind, Level
@@ -26,7 +27,8 @@ class RunConfig:
     """What is trained on what, and how; JSON can hold all of it.
 
     Args:
-        dataset: a name, or the path of a graph's file.
+        dataset: a name, or the path of a graph's file, or of a file of nodes.
+        files: the user's own files that the graph is in; None: it is in none.
         transforms: the reprs of what is done to the graph before.
         model: a name in RECIPES.
         model_args: the model's arguments between in_channels and out_channels.
@@ -43,6 +45,7 @@ class RunConfig:
     """
 
     dataset: str
+    files: OwnFiles | None
     transforms: list[str]
     model: str
     model_args: dict[str, Any]
@@ -69,9 +72,11 @@ class RunConfig:
         material: Material,
         folds: int | None = None,
         grid: Mapping[str, Sequence[Any]] | None = None,
+        files: OwnFiles | None = None,
     ) -> "RunConfig":
         return cls(
             dataset,
+            files,
             [repr(transform) for transform in transforms],
             model,
             dict(recipe.model_args),
@@ -96,7 +101,7 @@ class RunConfig:
         """
         kinds = {"transforms": list, "seeds": list, "in_channels": int, "out_channels": int}
         kinds |= {"model_args": dict, "train": dict, "versions": dict, "grid": dict}
-        kinds |= {"folds": (int, NoneType)}
+        kinds |= {"folds": (int, NoneType), "files": (dict, NoneType)}
         for field in fields(cls):
             if field.name not in content:
                 raise ValueError(f"the run's config lacks {field.name!r}")
@@ -104,7 +109,9 @@ class RunConfig:
             if not isinstance(value, kind):
                 names = " or ".join(k.__name__ for k in (kind if type(kind) is tuple else (kind,)))
                 raise ValueError(f"{field.name} must be a {names} in the run's config")
-        config = cls(**{field.name: content[field.name] for field in fields(cls)})
+        files = content["files"] and OwnFiles.from_dict(content["files"])
+        known = {field.name: content[field.name] for field in fields(cls)}
+        config = cls(**{**known, "files": files})
         recipes, train = recipes_of(config.level), [field.name for field in fields(TrainConfig)]
         if config.model not in recipes:
             raise unknown_choice("model", config.model, recipes)

@@ -59,7 +59,9 @@ class SavedRun:
                 f"{dataset} must be prepared as the run did it, by {self.config.transforms}; "
                 f"this gnnlib does {names}"
             )
-        graph = find_source(dataset).graphs() if path is None else Graph.load(path)
+        graph = (
+            find_source(dataset, self.config.files).graphs() if path is None else Graph.load(path)
+        )
         where = dataset if path is None else path
         for transform in transforms:
             graph = transform(graph)
@@ -86,7 +88,8 @@ class SavedRun:
 
     def split(self) -> Split:
         """The rows that the best run was trained, validated and tested on."""
-        material = find_source(self.config.dataset).load(self.config.folds)
+        config = self.config
+        material = find_source(config.dataset, config.files).load(config.folds)
         return material.split(self.folder.result().get("best_fold") or 0)
 
     def model(self) -> nn.Module:

@@ -1,6 +1,7 @@
 import json
 import signal
 import time
+from typing import Any
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
