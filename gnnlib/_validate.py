@@ -60,7 +60,7 @@ def as_positions(
     if chosen.dtype not in INDEX_DTYPES:
         raise TypeError(f"{part} numbers must be integers, got {chosen.dtype}")
     index = chosen.to(device).long()
-    low, high = torch.stack(torch.aminmax(index)).tolist() if len(index) else (0, -1)
+    low, high = (int(end) for end in torch.aminmax(index)) if len(index) else (0, -1)
     if low < -size or high >= size:
         first = int(index[(index < -size) | (index >= size)][0])
         raise IndexError(f"{whole} has {size} {part}s, got {part} {first}")
@@ -71,7 +71,7 @@ def _from_list(values: Any, part: str) -> Tensor:
     import numpy as np
 
     try:
-        return torch.as_tensor(np.asarray(values))  # which reads long lists faster than torch
+        return torch.from_numpy(np.asarray(values))  # which reads lists faster than torch
     except (TypeError, ValueError) as error:
         raise TypeError(f"{part} numbers must be integers: {error}") from None
 

@@ -7,8 +7,8 @@ from functools import partial
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import _concat, _pytree, _select
@@ -161,7 +161,7 @@ class Batch(Graph):
     def _build_pieces(self) -> tuple[list[int], list[int], Tensor | None]:
         """Where the nodes and edges of each graph begin, and the order that groups the edges."""
         found = _select.groups(self)
-        return *F.pad(found.ends, (1, 0)).tolist(), found.order
+        return *np.pad(found.sizes.cumsum(1), [(0, 0), (1, 0)]).tolist(), found.order
 
     def _piece_adj(self, b: int, edges: slice) -> Adjacency:
         """The rows of one graph: as edges are grouped, its CSR positions are its edges."""

@@ -4,7 +4,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from torch_geometric import io, nn, transforms
+    from torch_geometric import datasets, io, nn, transforms
     from torch_geometric.data import Batch, Data, HeteroData
     from torch_geometric.io import read_tu_data
     from torch_geometric.loader import DataLoader
@@ -15,6 +15,7 @@ __all__ = [
     "Data",
     "DataLoader",
     "HeteroData",
+    "datasets",
     "from_smiles",
     "io",
     "nn",

@@ -2,8 +2,11 @@ import pickle
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gnnlib import Batch, Graph
+from gnnlib._select import groups
 from gnnlib.features import SparseFeatures
 from tests.graphs import GRAPHS, assert_same_graph, make_graph
 
@@ -114,6 +117,35 @@ def test_a_copy_selects_too():
     batch = batch_of("looped", built="adj")
     copied = pickle.loads(pickle.dumps(batch))  # noqa: S301
     assert_same_graph(copied.select([4, 0]), batch.select([4, 0]))
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses what a GPU would: operands on two devices. The meta device alone does not."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        devices = {leaf.device for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)}
+        assert len(devices) <= 1, func
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("edit", ["as_joined", "looped"])
+def test_a_selection_is_on_the_device_of_the_batch(edit):
+    batch = batch_of(edit, built="adj and transpose")
+    wanted = batch.select([4, 0])
+    elsewhere = batch.to("meta")
+    held = groups(batch)
+    order = None if held.order is None else held.order.to("meta")
+    elsewhere._kept["groups"] = held._replace(order=order)
+    elsewhere.adj._memo["transpose"] = [part.to("meta") for part in batch.adj.transpose()]
+    with OneDevice():
+        chosen = elsewhere.select([4, 0])
+    parts = [(chosen.edge_index, wanted.edge_index), (chosen.graph_ptr, wanted.graph_ptr)]
+    parts += [(chosen[name], value) for name, value in wanted.items()]
+    parts += [(chosen.adj.col, wanted.adj.col), (chosen.adj.eid, wanted.adj.eid)]
+    parts += zip(chosen.adj.transpose(), wanted.adj.transpose(), strict=True)
+    for part, like in parts:
+        assert part.device.type == "meta"
+        assert (part.shape, part.dtype) == (like.shape, like.dtype)
 
 
 def test_gradients_flow_to_the_graphs_chosen():

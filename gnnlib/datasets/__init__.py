@@ -31,6 +31,7 @@ from .node2vec_ppi import Node2VecPPI as Node2VecPPI
 from .parity import Parity as Parity
 from .planetoid import Planetoid as Planetoid
 from .polblogs import Polblogs as Polblogs
+from .ppi import PPI as PPI
 from .subgraph_matching import SubgraphMatching as SubgraphMatching
 from .tree_depth import TreeDepth as TreeDepth
 from .tu import TUDataset as TUDataset

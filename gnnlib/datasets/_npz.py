@@ -1,4 +1,4 @@
-"""Reads arrays of numbers from .npz files, which are zip archives of .npy files.
+"""Reads arrays of numbers from .npy files, and from .npz files, which are zip archives of them.
 
 Nothing of a file is executed: its headers are matched, not evaluated, and arrays of objects, which
 would be pickles, are refused. Nothing is allocated before the bytes for it are there.
@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ._archive import members
 from ._errors import DatasetError
@@ -39,10 +41,33 @@ def arrays(data: bytes, source: str, names: Sequence[str]) -> dict[str, np.ndarr
         {'labels': array([1, 0, 2])}
     """
     found = members(data, source, [f"{name}.npy" for name in names])
-    return {name: _array(found[f"{name}.npy"], f"{source}: {name}") for name in names}
+    return {name: array(found[f"{name}.npy"], f"{source}: {name}") for name in names}
 
 
-def _array(data: bytes, source: str) -> np.ndarray:
+def features(data: bytes, source: str, num_nodes: int) -> Tensor:
+    """The [num_nodes, F] finite float32 numbers of the .npy file `data`.
+
+    Raises:
+        DatasetError: it holds something else.
+    """
+    values = array(data, source)
+    if values.ndim != 2 or len(values) != num_nodes:
+        raise DatasetError(
+            f"{source} must have shape [{num_nodes}, F], one row per node; got {values.shape}"
+        )
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise DatasetError(f"{source} must hold finite float32 numbers")
+    return torch.from_numpy(values)
+
+
+def array(data: bytes, source: str) -> np.ndarray:
+    """The vector or matrix in the .npy file `data`.
+
+    Raises:
+        DatasetError: the file is damaged, or holds no booleans, integers or floating numbers.
+    """
     header = _HEADER.match(data)
     if header is None or header.end() != _header_end(header):
         raise DatasetError(f"{source} is no vector or matrix in the npy format")

@@ -1,14 +1,17 @@
-"""The files that a dataset of one graph is made of, and the graph once it is made."""
+"""The files that a dataset is made of, and its graph or batch once it is made."""
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ..graph import Graph
 from ._cache import cached, is_cached
 from ._download import cache_root, fetch, find
+
+G = TypeVar("G", bound=Graph)
+Option = bool | str
 
 
 class RemoteFile(NamedTuple):
@@ -34,14 +37,14 @@ class Source:
         return sum(file.size for file in self.files)
 
     def graph(
-        self, parse: Callable[..., Graph], root: str | os.PathLike | None = None, **options: bool
-    ) -> Graph:
-        """The graph `parse(files, **options)`, from the cache if it was made before.
+        self, parse: Callable[..., G], root: str | os.PathLike | None = None, **options: Option
+    ) -> G:
+        """The graph or batch `parse(files, **options)`, from the cache if it was made before.
 
         `files` are the bytes of the files by their names.
         """
 
-        def read() -> Graph:
+        def read() -> G:
             paths = {
                 name: fetch(self.category, self.dataset, name, sha256, [url], root)
                 for name, sha256, _, url in self.files
@@ -50,7 +53,7 @@ class Source:
 
         return cached(self._folder(root), self._key(options), read, calls=3)
 
-    def is_at_hand(self, **options: bool) -> bool:
+    def is_at_hand(self, **options: Option) -> bool:
         """Whether `graph` needs no download: made before, or its files in cache or mirror."""
         if is_cached(self._folder(), self._key(options)):
             return True
@@ -59,6 +62,9 @@ class Source:
     def _folder(self, root: str | os.PathLike | None = None) -> Path:
         return cache_root(root) / self.category / self.dataset
 
-    def _key(self, options: dict[str, bool]) -> list[str]:
-        names = [f"{name}={bool(value)}" for name, value in options.items()]
+    def _key(self, options: dict[str, Option]) -> list[str]:
+        names = [
+            f"{name}={value if isinstance(value, str) else bool(value)}"
+            for name, value in options.items()
+        ]
         return [*(file.sha256 for file in self.files), *names]

@@ -1,9 +1,8 @@
 """Graphs in the files of the GraphSAGE paper, which the user has: JSON, and features as npy."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from ..graph import Graph
 from ._edges import distinct
-from ._errors import DatasetError
-from ._npz import _array
+from ._node_link import Json
+from ._npz import features
 
 _PARTS = ("val", "test")
 _BITS = {"0", "1", "0.0", "1.0", "False", "True"}
@@ -23,7 +22,7 @@ def read_graphsage(folder: str | os.PathLike, prefix: str) -> Graph:
 
     So the GraphSAGE paper publishes its protein interactions (prefix "ppi": 24 tissues, 121 labels)
     and Reddit posts. They are not downloaded for you, because no checksum is published with them.
-    Nothing in them is executed.
+    Nothing in them is executed. `PPI` has the tissues as graphs of their own, in other files.
 
     `id_map` gives the row of each node. The graph has `x` [N, F] (float32, as published: not
     standardised) if there is `-feats.npy`, and `y`: [N, C] (float32) where `class_map` has a list
@@ -52,49 +51,25 @@ def read_graphsage(folder: str | os.PathLike, prefix: str) -> Graph:
     """
     start = Path(folder) / prefix
 
-    def parsed(part: str) -> _Json:
+    def parsed(part: str) -> Json:
         file = start.with_name(f"{start.name}-{part}.json")
-        return _Json(file.name, file.read_bytes())
+        return Json(file.name, file.read_bytes())
 
     graph, ids, classes = parsed("G"), parsed("id_map"), parsed("class_map")
     rows = _rows(ids)
     nodes = graph.objects("nodes")
     places = _places(graph, nodes, rows, ids.name)
-    features = start.with_name(f"{start.name}-feats.npy")
+    table = start.with_name(f"{start.name}-feats.npy")
     return Graph(
         _edges(graph, places, len(rows)),
-        x=_features(features, len(rows)) if features.exists() else None,
+        x=features(table.read_bytes(), table.name, len(rows)) if table.exists() else None,
         y=_labels(classes, rows),
         num_nodes=len(rows),
         **_masks(nodes, places, len(rows)),
     )
 
 
-class _Json:
-    """A file that must hold one JSON object."""
-
-    def __init__(self, name: str, data: bytes):
-        self.name = name
-        try:
-            content = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            self.refuse(f"is no JSON: {error}")
-        if not isinstance(content, dict):
-            self.refuse(f"must hold an object, got {type(content).__name__}")
-        self.content: dict[str, Any] = content
-
-    def refuse(self, why: str) -> NoReturn:
-        raise DatasetError(f"{self.name} {why}")
-
-    def objects(self, key: str) -> list[dict[str, Any]]:
-        """The list of objects under a key."""
-        found = self.content.get(key)
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            self.refuse(f"must hold a list of objects as {key!r}")
-        return found
-
-
-def _rows(ids: _Json) -> dict[str, int]:
+def _rows(ids: Json) -> dict[str, int]:
     """The row of each node, by its name."""
     rows = ids.content
     if not all(type(row) is int for row in rows.values()):
@@ -104,7 +79,7 @@ def _rows(ids: _Json) -> dict[str, int]:
     return rows
 
 
-def _places(graph: _Json, nodes: list[dict], rows: dict[str, int], source: str) -> np.ndarray:
+def _places(graph: Json, nodes: list[dict], rows: dict[str, int], source: str) -> np.ndarray:
     """The row of each node in the order of the list; -1 where it is left out."""
     places = []
     for place, node in enumerate(nodes):
@@ -123,14 +98,8 @@ def _places(graph: _Json, nodes: list[dict], rows: dict[str, int], source: str) 
     return np.array(places, dtype=np.int64)
 
 
-def _edges(graph: _Json, places: np.ndarray, num_nodes: int) -> Tensor:
-    ends = []
-    for number, link in enumerate(graph.objects("links")):
-        pair = link.get("source"), link.get("target")
-        if not all(type(end) is int and 0 <= end < len(places) for end in pair):
-            graph.refuse(f"link {number} must join places in [0, {len(places)}), got {pair}")
-        ends.append(pair)
-    source, destination = places[np.array(ends, dtype=np.int64).reshape(-1, 2)].T
+def _edges(graph: Json, places: np.ndarray, num_nodes: int) -> Tensor:
+    source, destination = places[graph.links(len(places))].T
     kept = (source >= 0) & (destination >= 0)
     edges = distinct(source[kept], destination[kept], num_nodes, both_ways=True)
     return torch.from_numpy(edges)
@@ -147,7 +116,7 @@ def _masks(nodes: list[dict], places: np.ndarray, num_nodes: int) -> dict[str, A
     return masks
 
 
-def _labels(classes: _Json, rows: dict[str, int]) -> Tensor:
+def _labels(classes: Json, rows: dict[str, int]) -> Tensor:
     if missing := [name for name in rows if name not in classes.content]:
         classes.refuse(f"must have a class for the node {missing[0]!r}")
     labels = [classes.content[name] for name in sorted(rows, key=rows.__getitem__)]
@@ -160,16 +129,3 @@ def _labels(classes: _Json, rows: dict[str, int]) -> Tensor:
     if not all(type(label) is int and 0 <= label < 2**31 for label in labels):
         classes.refuse("must have a number from 0, or a list, for each node")
     return torch.tensor(labels, dtype=torch.int64)
-
-
-def _features(path: Path, num_nodes: int) -> Tensor:
-    values = _array(path.read_bytes(), path.name)
-    if values.ndim != 2 or len(values) != num_nodes:
-        raise DatasetError(
-            f"{path.name} must have shape [{num_nodes}, F], one row per node; got {values.shape}"
-        )
-    with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise DatasetError(f"{path.name} must hold finite float32 numbers")
-    return torch.from_numpy(values)

@@ -48,7 +48,7 @@ class Node2VecPPI(Dataset):
     none but themselves; the 894 self-loops are left out unless `self_loops` keeps them.
 
     This is the network of the node2vec paper, on which embeddings are compared. The 24 tissues of
-    the GraphSAGE paper, also called PPI, are another dataset: see `read_graphsage`.
+    the GraphSAGE paper are another dataset: `PPI`.
 
     The paper trains on a half of the nodes, drawn at random. So does `train_mask`; `val_mask` has
     a tenth, `test_mask` the rest.
