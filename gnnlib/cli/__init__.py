@@ -15,6 +15,7 @@ from .datasets import datasets
 from .info import info
 from .plot import plot
 from .predict import predict
+from .reproduce import reproduce
 from .train import train
 
 
@@ -35,5 +36,5 @@ def main(traceback: bool) -> None:
             stream.reconfigure(errors="replace")  # a terminal without ± still gets its result
 
 
-for command in (train, predict, plot, datasets, bench, info, completion):
+for command in (train, predict, plot, datasets, bench, reproduce, info, completion):
     main.add_command(command)
