@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import click
@@ -19,6 +20,8 @@ KINDS = {
     "seeds": (int, list),
     "model_args": dict,
     "train": dict,
+    "folds": (int, NoneType),
+    "grid": dict,
 }
 # Facts of a run that its config.json has, but that are no settings.
 FACTS = {field.name for field in fields(RunConfig)} - KINDS.keys()
@@ -27,8 +30,9 @@ FACTS = {field.name for field in fields(RunConfig)} - KINDS.keys()
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file, or in the config.json of a run.
 
-    Keys: dataset, model, device, seeds (how many, or a list of them) and the tables model_args and
-    train, whose keys are the arguments of the model and the fields of TrainConfig.
+    Keys: dataset, model, device, folds, seeds (how many, or a list of them) and the tables
+    model_args and train, whose keys are the arguments of the model and the fields of TrainConfig,
+    and grid, whose values are lists of what is to be tried of them.
 
     Raises:
         click.UsageError: a file that cannot be read as such, an unknown key or a wrong kind.
@@ -49,6 +53,11 @@ def read_config(path: Path) -> dict[str, Any]:
             raise click.UsageError(f"{path}: {name} cannot be {value!r}")
     if settings.get("model", "gcn") not in RECIPES:
         raise click.UsageError(f"{path}: {unknown_choice('model', settings['model'], RECIPES)}")
+    if settings.get("folds") is not None and settings["folds"] < 2:
+        raise click.UsageError(f"{path}: folds must be at least 2, got {settings['folds']}")
+    for name, values in settings.get("grid", {}).items():
+        if not isinstance(values, list) or not values:
+            raise click.UsageError(f"{path}: grid.{name} must be a list of values, got {values!r}")
     if "seeds" in settings:
         settings["seeds"] = _seeds(settings["seeds"], path)
     return settings

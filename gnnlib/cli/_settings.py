@@ -1,15 +1,17 @@
 """The options of `gnnlib train` that set something of the model or of its training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import click
 
 from .._errors import unknown_choice
+from ..models.readout import POOLS
 from ..train import RECIPES, Recipe, TrainConfig
-from ..train.config import PRECISIONS, SCHEDULERS
+from ..train.config import METRICS, PRECISIONS, SCHEDULERS
 from ..train.loss import LOSSES
+from ..train.recipes import GRAPH_RECIPES, recipes_of
 from ._program import Grouped
 from ._types import COUNT, FRACTION, POSITIVE, PROBABILITY, Choice, Number, Optional, Weights
 
@@ -94,12 +96,14 @@ MODEL = [
     Setting("transition", "--transition", TRANSITIONS, "Form of the transition."),
     Setting("contraction", "--contraction", CONTRACTIONS, "What keeps the bound kappa."),
     Setting("tol", "--tol", POSITIVE, "Relative residual to reach.", "TOL"),
+    Setting("pool", "--pool", Choice(POOLS), "From nodes to graphs."),
 ]
 TRAINING = [
     Setting("epochs", "--epochs", COUNT, "The most epochs to train.", "N"),
     Setting(
         "patience", "--patience", Optional(COUNT), "Stop after N epochs without progress.", "N|none"
     ),
+    Setting("batch_size", "--batch-size", COUNT, "Graphs in a mini-batch.", "N"),
     Setting("lr", "--lr", click.FLOAT, "Learning rate of Adam.", "RATE"),
     Setting(
         "transition_lr", "--transition-lr", click.FLOAT, "Times --lr, inside a fixed point.", "F"
@@ -122,13 +126,19 @@ TRAINING = [
         "Largest norm of a gradient.",
         "NORM|none",
     ),
-    Setting("loss", "--loss", Choice(LOSSES), "What is made small; mse: quadratic."),
+    Setting("loss", "--loss", Optional(Choice(LOSSES)), "What is made small; mse: quadratic."),
     Setting(
         "class_weights",
         "--class-weights",
         Optional(Weights()),
         "Weight of each class in the loss.",
         "balanced|none|W0,W1,…",
+    ),
+    Setting(
+        "metric",
+        "--metric",
+        Optional(Choice(METRICS)),
+        "What the best epoch is best in; none: the dataset's own.",
     ),
     Setting("amp", "--amp", Optional(Choice(PRECISIONS)), "Run the model in lower precision."),
     Setting(
@@ -145,7 +155,7 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for setting in reversed(TRAINING):
         command = setting.option("Training")(command)
     for setting in reversed(MODEL):
-        takers = [name for name, recipe in RECIPES.items() if setting.name in recipe.parameters]
+        takers = [n for n, recipe in GRAPH_RECIPES.items() if setting.name in recipe.parameters]
         others = [name for name in RECIPES if name not in takers]
         few = len(takers) <= len(others)
         whose = f"({', '.join(takers)})" if few else f"(not {', '.join(others)})" if others else ""
@@ -154,14 +164,16 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def check_taken(model: str, given: Mapping[str, Any]) -> None:
+def check_taken(model: str, level: str, given: Iterable[str]) -> None:
     """The options of the command line that not every model takes must be of this one.
 
     Raises:
         click.UsageError: one is not.
     """
-    taken = RECIPES[model].parameters
+    taken = recipes_of(level)[model].parameters
     for setting in MODEL:
+        if setting.name == "pool" and "pool" in given and level == "node":
+            raise click.UsageError("--pool is for datasets of many graphs, not for nodes of one")
         if setting.name in given and setting.name not in taken:
             flags = ", ".join(other.flags for other in MODEL if other.name in taken)
             raise click.UsageError(f"{model} does not take {setting.flags}; it takes {flags}")
@@ -171,14 +183,14 @@ def check_taken(model: str, given: Mapping[str, Any]) -> None:
         )
 
 
-def from_file(content: Mapping[str, Any], model: str) -> dict[str, Any]:
+def from_file(content: Mapping[str, Any], model: str, level: str) -> dict[str, Any]:
     """The settings of the tables model_args and train of a config file, checked.
 
     Raises:
         click.UsageError: an unknown key, or a value that the command line would refuse.
     """
     known = {
-        "model_args": RECIPES[model].parameters,
+        "model_args": recipes_of(level)[model].parameters,
         "train": [field.name for field in fields(TrainConfig)],
     }
     rules = {setting.name: setting for setting in [*MODEL, *TRAINING]}
@@ -191,9 +203,55 @@ def from_file(content: Mapping[str, Any], model: str) -> dict[str, Any]:
     return settings
 
 
+def grid_of(texts: Iterable[str]) -> dict[str, list[str]]:
+    """What to try of each setting, of texts such as "lr=0.01,0.001".
+
+    Raises:
+        click.UsageError: another text, or a setting twice.
+    """
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values or name in grid:
+            raise click.UsageError(f"--grid must be NAME=VALUE,VALUE,… for each NAME, got {text!r}")
+        grid[name] = values.split(",")
+    return grid
+
+
+def checked_grid(grid: Mapping[str, Iterable[Any]], recipe: Recipe) -> dict[str, list[Any]]:
+    """The grid with each setting by its own name, which may be that of its option, and its values.
+
+    Raises:
+        click.UsageError: no setting of the model, a value that its option would refuse, or a
+            value twice.
+    """
+    train = [field.name for field in fields(TrainConfig)]
+    rules = {s.name: s for s in [*MODEL, *TRAINING] if s.name in [*recipe.parameters, *train]}
+    flags = {rule.flags.split("/")[0].lstrip("-"): rule for rule in rules.values()}
+    checked: dict[str, list[Any]] = {}
+    for name, values in grid.items():
+        rule = rules.get(name) or flags.get(name)
+        if rule is None:
+            raise click.UsageError(str(unknown_choice("a setting of grid", name, rules)))
+        tried = [rule.convert(_parsed(rule, value), "grid") for value in values]
+        if rule.name in checked or len(set(tried)) < len(tried):
+            raise click.UsageError(f"grid must try each value of {name} once, got {tried}")
+        checked[rule.name] = tried
+    return checked
+
+
+def _parsed(setting: Setting, value: Any) -> Any:
+    """Yes and no of a switch; of other settings the value as it is."""
+    if setting.kind is not click.BOOL or not isinstance(value, str):
+        return value
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
 def usual_settings() -> list[tuple[str, str]]:
     """Each model with what its recipe sets, for the help."""
-    return [(name, _shown(recipe)) for name, recipe in RECIPES.items()]
+    nodes = [(name, _shown(recipe)) for name, recipe in RECIPES.items()]
+    graphs = [(f"{name}, graphs", _shown(recipe)) for name, recipe in GRAPH_RECIPES.items()]
+    return nodes + graphs
 
 
 def _shown(recipe: Recipe) -> str:

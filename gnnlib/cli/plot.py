@@ -95,13 +95,18 @@ def _draw(
     if kind == "curves":
         pictures.curves(saved.results(), title, path)
         return
-    model, graph = saved.model(), saved.graph()
+    task = saved.task
+    if kind == "confusion" and task.kind != "classification":
+        raise ValueError(f"confusion needs a run that finds one class, got a {task.name}")
+    if kind in ("embedding", "attention") and task.name != "node-classification":
+        raise ValueError(f"{kind} needs a run that classifies nodes, got a {task.name}")
+    model, graph, split = saved.model(), saved.graph(), saved.split()
     if kind == "convergence":
-        reports = probe.fixed_point_reports(model, graph, saved.config.recipe.config.loss)
+        loss = saved.config.recipe.config.loss
+        reports = probe.fixed_point_reports(model, graph, loss, task=task, rows=split.train)
         pictures.convergence(reports, saved.results(), title, path)
     elif kind == "confusion":
-        scores = probe.predict(model, graph)[graph.test_mask]
-        y = graph.y[graph.test_mask]
+        scores, y = probe.outputs(model, graph)[split.test], graph[task.labels][split.test]
         pictures.confusion(scores, y, saved.config.out_channels, title, path)
     elif kind == "embedding":
         h = probe.hidden_features(model, graph)

@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import torch
 from torch import Tensor
 
-from .. import metrics
 from ..graph import Graph
-from ..train import probe
+from ..train import Task, probe
 from ..train.atomic import atomic_write
-from ..train.display import percent
+from ..train.config import METRICS
+from ..train.display import shown
 from ..train.saved_run import SavedRun
 from ._program import examples
 from ._types import FILE, RUN, usable_device
+
+MASKED = ("train", "val", "test")
+PARTS = ("training", "validation", "test")
 
 
 @click.command(
@@ -45,48 +49,80 @@ from ._types import FILE, RUN, usable_device
 def predict(
     run: Path, graph_file: Path | None, output: Path | None, device: str, as_json: bool
 ) -> None:
-    """Predict the class of each node with the model of a RUN's folder.
+    """Predict with the model of a RUN's folder: for each node, or each graph, as it was trained.
 
-    Writes a CSV table with a line per node: node, prediction, and the probability p_0, p_1, … of
-    each class. Where the graph has labels, it says how many of them are met.
+    Writes a CSV table with a line for each: its number, the prediction, and the probability p_0,
+    p_1, … of each class. Of several labels, the prediction lists those that are more likely than
+    not. Of numbers there are only the predictions. Where there are labels, it says how well they
+    are met.
     """
     target = usable_device(device)
     saved = SavedRun(run)
+    task = saved.task
+    level, metric = task.level, task.metric
     graph = saved.graph(graph_file).to(target)
-    probabilities = probe.predict(saved.model().to(target), graph).cpu()
-    accuracies = dict(_accuracies(probabilities, graph.to("cpu")))
+    outputs = probe.outputs(saved.model().to(target), graph).cpu()
+    y = graph[task.labels].cpu() if task.labels in graph else None
+    parts = _parts(saved, graph_file is None, graph)
+    measured = {} if y is None else dict(_measured(task, outputs, y, parts))
     output = output or run / "predictions.csv"
     with atomic_write(output) as file:
-        file.write(_csv(probabilities).encode())
+        file.write(_csv(level, task.kind, outputs).encode())
     if as_json:
-        facts = {"run_dir": str(run), "num_nodes": graph.num_nodes, "output": str(output)}
-        click.echo(json.dumps({**facts, "accuracy": accuracies}))
+        count = {f"num_{level}s": len(outputs)}
+        facts = {"run_dir": str(run), **count, "output": str(output)}
+        click.echo(json.dumps({**facts, metric: measured}))
         return
-    for nodes, accuracy in accuracies.items():
-        click.echo(f"accuracy of the {nodes} nodes: {percent(accuracy)}")
-    click.echo(f"{graph.num_nodes} predictions are in {output}")
+    for part, value in measured.items():
+        click.echo(f"{METRICS[metric].title} of the {part} {level}s: {shown(metric, value)}")
+    click.echo(f"{len(outputs)} predictions are in {output}")
 
 
-def _csv(probabilities: Tensor) -> str:
-    classes = range(probabilities.shape[1])
-    lines = [",".join(["node", "prediction", *(f"p_{label}" for label in classes)])]
-    predictions = probabilities.argmax(dim=1).tolist()
-    for node, row in enumerate(probabilities.tolist()):
-        lines.append(",".join([str(node), str(predictions[node]), *(f"{p:.6f}" for p in row)]))
+def _csv(level: str, kind: str, outputs: Tensor) -> str:
+    width = range(outputs.shape[1])
+    if kind == "regression":
+        names = ["prediction"] if len(width) == 1 else [f"prediction_{k}" for k in width]
+        lines = [",".join([level, *names])]
+        lines += [",".join([str(n), *(f"{v:.6g}" for v in row)]) for n, row in _numbered(outputs)]
+        return "\n".join(lines) + "\n"
+    lines = [",".join([level, "prediction", *(f"p_{k}" for k in width)])]
+    probabilities = outputs.softmax(1) if kind == "classification" else outputs.sigmoid()
+    for number, row in _numbered(probabilities):
+        if kind == "classification":
+            chosen = str(row.index(max(row)))
+        else:
+            chosen = " ".join(str(k) for k, p in enumerate(row) if p > 0.5)
+        lines.append(",".join([str(number), chosen, *(f"{p:.6f}" for p in row)]))
     return "\n".join(lines) + "\n"
 
 
-def _accuracies(probabilities: Tensor, graph: Graph) -> Iterator[tuple[str, float]]:
-    """For each of the masks, or else for all nodes, that have labels of the model's classes."""
-    if "y" not in graph or graph.y.ndim != 1 or graph.y.is_floating_point():
+def _numbered(rows: Tensor) -> Iterator[tuple[int, list[float]]]:
+    return enumerate(rows.tolist())
+
+
+def _parts(saved: SavedRun, of_the_run: bool, graph: Graph) -> dict[str, Tensor]:
+    """The rows of each part, of the graph's masks or of the run's split; else all of them."""
+    if of_the_run:
+        return dict(zip(PARTS, saved.split()))
+    if saved.config.level == "node" and all(f"{part}_mask" in graph for part in MASKED):
+        return {PARTS[n]: graph[f"{m}_mask"].nonzero()[:, 0].cpu() for n, m in enumerate(MASKED)}
+    return {}
+
+
+def _measured(
+    task: Task, outputs: Tensor, y: Tensor, parts: dict[str, Tensor]
+) -> Iterator[tuple[str, float]]:
+    """The metric of each part, of the rows that have labels which the model can meet."""
+    try:
+        task.check_kind(y)
+    except TypeError:
         return
-    labelled = (graph.y >= 0) & (graph.y < probabilities.shape[1])
-    masks = {
-        name: graph[f"{mask}_mask"]
-        for name, mask in (("training", "train"), ("validation", "val"), ("test", "test"))
-        if f"{mask}_mask" in graph
-    }
-    for name, mask in (masks or {"labelled": torch.ones_like(labelled)}).items():
-        nodes = labelled & mask
-        if nodes.any():
-            yield name, metrics.accuracy(probabilities[nodes], graph.y[nodes])
+    if task.kind == "classification":
+        labelled = (y >= 0) & (y < outputs.shape[1])
+    else:
+        labelled = ~y.reshape(len(y), -1).isnan().all(1)
+    for part, rows in (parts or {"labelled": torch.arange(len(y))}).items():
+        rows = rows[labelled[rows]]
+        if len(rows):
+            with suppress(ValueError):  # a class is missing, of which the metric needs some
+                yield part, task.measure(outputs[rows], y[rows])

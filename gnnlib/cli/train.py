@@ -6,30 +6,44 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from torch import nn
 
 from .. import plot
 from ..datasets import DownloadError
-from ..graph import Graph
-from ..train import RECIPES, Recipe, RunFolder, TensorBoard, train_seeds
+from ..train import RECIPES, Candidate, Run, RunFolder, TensorBoard, train_folds
 from ..train.display import Display, LineDisplay, LiveDisplay, headline, print_table
+from ..train.examples import Data
 from ..train.graph_file import find_source
 from ..train.history import Epoch, TrainResult
+from ..train.material import Material
+from ..train.recipes import recipes_of
 from ..train.record import make_record
 from ..train.run_config import RunConfig, installed_version
 from ._config_file import read_config
 from ._program import Grouped, GroupedCommand, examples
-from ._settings import check_taken, from_file, setting_options, usual_settings
+from ._settings import (
+    check_taken,
+    checked_grid,
+    from_file,
+    grid_of,
+    setting_options,
+    usual_settings,
+)
 from ._types import COUNT, RUN, Choice, DatasetName, usable_device
 
 # What a resumed run takes from the command line; all else stands in its config.
 OF_THE_PROCESS = {"resume", "quiet", "as_json", "tensorboard", "checkpoint_seconds"}
+OF_THE_RUN = {"config", "run_dir", "dataset", "model", "seeds", "folds", "grid", "device"}
+NO_SETTINGS = OF_THE_PROCESS | OF_THE_RUN
+# What result.json has beside the record that is shown.
+OF_THE_BEST = {"best_seed", "best_fold", "best_choice", "chosen"}
 
 
 class TrainCommand(GroupedCommand):
@@ -49,6 +63,8 @@ run_option = partial(click.option, cls=Grouped, heading="Run")
     epilog=examples(
         "gnnlib train --model gat --dataset citeseer --seeds 10",
         "gnnlib train --dataset mine.graph --hidden-channels 64 --patience none",
+        "gnnlib train --dataset mutag --model gin --folds 10 --grid hidden_channels=16,32",
+        "gnnlib train --dataset esol --model gin",
         "gnnlib train --config run.toml --lr 0.02",
         "gnnlib train --resume runs/cora-gcn-1",
     ),
@@ -62,6 +78,18 @@ run_option = partial(click.option, cls=Grouped, heading="Run")
 )
 @run_option("--model", type=Choice(RECIPES), help="[default: gcn]")
 @run_option("--seeds", type=COUNT, metavar="N", help="Train N times: seeds 0, 1, …  [default: 1]")
+@run_option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Train in each of K splits: of graphs, K-fold cross-validation; of nodes, the dataset's.",
+)
+@run_option(
+    "--grid",
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Settings to try; the validation part of each fold chooses. May be given repeatedly.",
+)
 @run_option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 …  [default: auto]")
 @run_option(
     "--config",
@@ -99,11 +127,12 @@ def train(
     checkpoint_seconds: float,
     **_: Any,
 ) -> None:
-    """Train a model to classify the nodes of a graph.
+    """Train a model on the nodes of a graph, or on many graphs.
 
-    What is left out has the model's usual value, shown below. The run's folder gets all settings,
-    the history, the result, the weights of the best seed (by validation) and a picture of the
-    curves. A run that was stopped goes on with --resume, and gives what it would have given.
+    The dataset says what for: classes, several labels, or numbers. What is left out has the model's
+    usual value, shown below. The run's folder gets all settings, the history, the result, the
+    weights of the best training (by validation) and a picture of the curves. A run that was stopped
+    goes on with --resume, and gives what it would have given.
     """
     say: Callable[[str], None] = (lambda _: None) if quiet else partial(click.echo, err=True)
     given = {
@@ -111,19 +140,20 @@ def train(
         for name, value in ctx.params.items()
         if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
     }
-    if resume is not None:
-        folder, run, graph = _resumed(resume, given, say)
-    else:
-        folder, run, graph = _begun(config, run_dir, given, say)
+    with _warnings_said(say):
+        if resume is not None:
+            folder, run, material = _resumed(resume, given, say)
+        else:
+            folder, run, material = _begun(config, run_dir, given, say)
     if folder.is_complete:
         say(f"the run in {folder.path} is complete; this is its result")
         _show(folder.result(), quiet, as_json)
         return
-    say(f"{run.model} on {run.dataset}, {graph!r}")
+    say(f"{run.model} on {run.dataset}, {run.task}, {material.whole!r}")
     with folder.lock():
         try:
             if not folder.is_complete:  # another process may have ended it since we looked
-                _train(folder, run, graph, quiet, tensorboard, checkpoint_seconds, say)
+                _train(folder, run, material, quiet, tensorboard, checkpoint_seconds, say)
         except (Exception, KeyboardInterrupt) as error:
             if resume is None and not _has_progress(folder):
                 folder.discard()
@@ -140,46 +170,42 @@ def train(
 
 def _begun(
     config: Path | None, run_dir: Path | None, given: dict[str, Any], say: Callable[[str], None]
-) -> tuple[RunFolder, RunConfig, Graph]:
+) -> tuple[RunFolder, RunConfig, Material]:
     """A new run, of what the file and the command line say."""
     file = read_config(config) if config else {}
     model = given.get("model", file.get("model", "gcn"))
-    settings = {
-        name: value
-        for name, value in given.items()
-        if name not in OF_THE_PROCESS | {"config", "run_dir", "dataset", "model", "seeds", "device"}
-    }
-    check_taken(model, settings)
-    try:
-        recipe = RECIPES[model].override(**{**from_file(file, model), **settings})
-    except (ValueError, TypeError) as error:
-        raise click.UsageError(str(error)) from None
-    seeds = list(range(given["seeds"])) if "seeds" in given else file.get("seeds", [0])
-    device = usable_device(given.get("device", file.get("device", "auto")))
     name = given.get("dataset")
     if name is None and "dataset" in file:
         name = DatasetName().convert(file["dataset"], None, None)
-    dataset, graph, num_classes = _load(name, say)
-    source = find_source(dataset)
+    level = "node" if name is None else find_source(name).level
+    settings = {name: value for name, value in given.items() if name not in NO_SETTINGS}
+    check_taken(model, level, settings)
+    try:
+        chosen = {**from_file(file, model, level), **settings}
+        recipe = recipes_of(level)[model].override(**chosen)
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(str(error)) from None
+    grid = grid_of(given["grid"]) if "grid" in given else file.get("grid", {})
+    grid = checked_grid(grid, recipe)
+    folds = given.get("folds", file.get("folds"))
+    seeds = list(range(given["seeds"])) if "seeds" in given else file.get("seeds", [0])
+    device = usable_device(given.get("device", file.get("device", "auto")))
+    dataset, material = _load(name, folds, recipe.config.metric, say)
+    if level == "graph" and "edge_dim" in set(recipe.parameters) - {*chosen, *grid}:
+        recipe = recipe.override(edge_dim=material.edge_dim)
+    transforms = find_source(dataset).transforms
     run = RunConfig.of(
-        dataset,
-        source.transforms,
-        model,
-        recipe,
-        seeds,
-        str(device),
-        graph,
-        num_classes,
+        dataset, transforms, model, recipe, seeds, str(device), material, folds, grid
     )
     short = Path(dataset).stem
     folder = RunFolder(run_dir) if run_dir else RunFolder.numbered("runs", f"{short}-{model}")
     folder.write_config(asdict(run))
-    return folder, run, graph.to(device)
+    return folder, run, material.to(device)
 
 
 def _resumed(
     path: Path, given: dict[str, Any], say: Callable[[str], None]
-) -> tuple[RunFolder, RunConfig, Graph]:
+) -> tuple[RunFolder, RunConfig, Material]:
     """A run that was stopped, as its config says."""
     others = sorted(given.keys() - OF_THE_PROCESS)
     if others:
@@ -194,64 +220,89 @@ def _resumed(
         if now != then:
             say(f"the run was begun with {package} {then}, this is {now}: results may differ")
     device = usable_device(run.device)
-    graph, num_classes = find_source(run.dataset).load()
-    if (graph.num_features, num_classes) != (run.in_channels, run.out_channels):
+    material = find_source(run.dataset).load(run.folds, run.recipe.config.metric)
+    found = material.whole.num_features, material.num_outputs, material.task.name
+    if found != (run.in_channels, run.out_channels, run.task):
         raise ValueError(
             f"{run.dataset} must be as it was: the run has {run.in_channels} features and "
-            f"{run.out_channels} classes, got {graph.num_features} and {num_classes}"
+            f"{run.out_channels} classes of a {run.task}, got {found[0]} and {found[1]} of a "
+            f"{found[2]}"
         )
-    return folder, run, graph.to(device)
+    return folder, run, material.to(device)
 
 
-def _load(name: str | None, say: Callable[[str], None]) -> tuple[str, Graph, int]:
+def _load(
+    name: str | None, folds: int | None, metric: str | None, say: Callable[[str], None]
+) -> tuple[str, Material]:
     """The named dataset; with no name given, Cora or else digits, which is always at hand."""
     if name is not None:
-        return name, *find_source(name).load()
+        return name, find_source(name).load(folds, metric)
     try:
-        return "cora", *find_source("cora").load()
+        return "cora", find_source("cora").load(folds, metric)
     except DownloadError as error:
         say(f"training on digits, because cora is not to be had: {' '.join(str(error).split())}")
-        return "digits", *find_source("digits").load()
+        return "digits", find_source("digits").load(folds, metric)
 
 
 def _train(
     folder: RunFolder,
     run: RunConfig,
-    graph: Graph,
+    material: Material,
     quiet: bool,
     tensorboard: bool,
     checkpoint_seconds: float,
     say: Callable[[str], None],
 ) -> None:
-    recipe: Recipe = run.recipe
+    config, metric = run.recipe.config, material.task.metric
+    choices = run.choices
+    candidates = [_candidate(run, choice, metric) for choice in choices]
+    folds = [partial(material.data, fold) for fold in range(material.num_folds)]
+    trainings = len(folds) * (len(candidates) + len(run.seeds) - 1)
     with ExitStack() as stack:
         stack.enter_context(_warnings_said(say))
-        display = stack.enter_context(_display(run.seeds, recipe.config.epochs, quiet))
-        board = stack.enter_context(_Boards(folder.path / "tensorboard", tensorboard))
+        display = stack.enter_context(_display(trainings, config.epochs, metric, quiet))
+        board = stack.enter_context(_Boards(folder.path / "tensorboard", metric, tensorboard))
 
-        def on_begin(seed: int) -> None:
-            display.begin(seed)
-            board.begin(seed)
+        def on_begin(training: Run, candidate: Candidate) -> None:
+            display.begin(", ".join(filter(None, [training.name, candidate.name])))
+            board.begin(training, candidate)
 
         def on_epoch(epoch: Epoch) -> None:
             display.epoch(epoch)
             board.epoch(epoch)
 
-        outcome = train_seeds(
-            lambda: recipe.build(run.in_channels, run.out_channels),
-            graph,
-            recipe.config,
+        outcome = train_folds(
+            candidates,
+            folds,
             run.seeds,
             folder,
+            numbered=run.folds is not None,
             checkpoint_seconds=checkpoint_seconds,
             on_begin=on_begin,
             on_epoch=on_epoch,
             on_end=display.end,
         )
     dataset = Path(run.dataset).stem
-    record = make_record(dataset, run.model, run.seeds, outcome.results, str(folder.path))
+    facts = dataset, run.model, run.task, outcome.runs, outcome.results
+    record = make_record(*facts, str(folder.path))
     _picture(outcome.results, headline(record), folder.path / "curves.png", say)
-    folder.finish({**record, "best_seed": outcome.best_seed}, run.seeds, outcome)
+    best = {
+        "best_seed": outcome.best.seed,
+        "best_fold": outcome.best.fold,
+        "best_choice": choices[outcome.chosen[outcome.best.fold or 0]],
+        "chosen": [choices[number] for number in outcome.chosen],
+    }
+    folder.finish({**record, **best}, outcome)
+
+
+def _candidate(run: RunConfig, choice: dict[str, Any], metric: str) -> Candidate:
+    """What is trained with the settings of a choice."""
+
+    def build(data: Data) -> nn.Module:
+        return run.build(choice, data)
+
+    config = replace(run.recipe.override(**choice).config, metric=metric)
+    return Candidate(build, config, ", ".join(f"{k}={v}" for k, v in choice.items()))
 
 
 @contextmanager
@@ -263,10 +314,11 @@ def _warnings_said(say: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Boards:
-    """A TensorBoard folder for each seed that trains, if they are wanted."""
+    """A TensorBoard folder for each training, if they are wanted."""
 
-    def __init__(self, folder: Path, wanted: bool):
+    def __init__(self, folder: Path, metric: str, wanted: bool):
         self._folder = folder
+        self._metric = metric
         self._wanted = wanted
         self._board: TensorBoard | None = None
 
@@ -278,25 +330,27 @@ class _Boards:
             self._board.close()
             self._board = None
 
-    def begin(self, seed: int) -> None:
+    def begin(self, run: Run, candidate: Candidate) -> None:
         self.__exit__()
         if self._wanted:
-            self._board = TensorBoard(self._folder / f"seed-{seed}")
+            parts = run.name.replace(", ", "-").replace(" ", "-"), candidate.name
+            name = "-".join(filter(None, parts)).replace(", ", "-")
+            self._board = TensorBoard(self._folder / name, self._metric)
 
     def epoch(self, epoch: Epoch) -> None:
         if self._board is not None:
             self._board(epoch)
 
 
-def _display(seeds: Sequence[int], epochs: int, quiet: bool) -> Display:
+def _display(trainings: int, epochs: int, metric: str, quiet: bool) -> Display:
     if quiet:
-        return Display(seeds, epochs)
+        return Display(trainings, epochs, metric)
     from rich.console import Console
 
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal and console.encoding == "utf-8":
-        return LiveDisplay(seeds, epochs, console)
-    return LineDisplay(seeds, epochs, sys.stderr)
+        return LiveDisplay(trainings, epochs, console, metric)
+    return LineDisplay(trainings, epochs, sys.stderr, metric)
 
 
 def _picture(
@@ -313,7 +367,7 @@ def _has_progress(folder: RunFolder) -> bool:
 
 
 def _show(result: dict[str, Any], quiet: bool, as_json: bool) -> None:
-    record = {name: value for name, value in result.items() if name != "best_seed"}
+    record = {name: value for name, value in result.items() if name not in OF_THE_BEST}
     if not (as_json and quiet):
         print_table(record, file=sys.stderr if as_json else sys.stdout)
     if as_json:

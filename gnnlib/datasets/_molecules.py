@@ -38,6 +38,9 @@ _BOND: list[_Column] = [
     (lambda bond: bond.GetStereo().name, _STEREO),
     (lambda bond: bond.GetIsConjugated(), range(2)),
 ]
+# How many values each column of x and of edge_attr has.
+NUM_ATOM_VALUES = tuple(len(values) for _, values in _ATOM)
+NUM_BOND_VALUES = tuple(len(values) for _, values in _BOND)
 
 
 def rdkit_version() -> str:

@@ -16,7 +16,7 @@ from ..graph import Graph
 from ._archive import gunzip
 from ._cache import cached
 from ._dataset import Dataset
-from ._download import cache_root, fetch
+from ._download import cache_root, fetch, find
 from ._errors import DatasetError
 from ._molecules import from_smiles, rdkit_version
 from ._text import decoded, shown
@@ -112,6 +112,12 @@ class MoleculeNet(Dataset):
             citation=CITATION,
             transform=transform,
         )
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether `MoleculeNet(name)` needs no download: its file is in the cache or the mirror."""
+    table = _TABLES[name]
+    return find(*_FOLDER, table.file, table.sha256) is not None
 
 
 class Table(NamedTuple):

@@ -19,7 +19,7 @@ from ._text import shown
 _URL = (
     "https://raw.githubusercontent.com/THUDM/ProNE/873630a5943f3eba8f4bbc9751fdf16af98d2171/data/"
 )
-_SOURCE = Source(
+SOURCE = Source(
     "biomedical",
     "node2vec_ppi",
     [
@@ -85,7 +85,7 @@ class Node2VecPPI(Dataset):
         self_loops: bool = False,
         transform: Callable[[Graph], Graph] | None = None,
     ):
-        graph = _SOURCE.graph(parse, root, self_loops=self_loops)
+        graph = SOURCE.graph(parse, root, self_loops=self_loops)
         super().__init__(
             "node2vec-ppi",
             [graph.replace(**fractions(graph.num_nodes, train, val, seed))],

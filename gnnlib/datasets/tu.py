@@ -13,7 +13,7 @@ from ..graph import Graph
 from ._archive import members
 from ._cache import cached
 from ._dataset import Dataset
-from ._download import cache_root, fetch
+from ._download import cache_root, fetch, find
 from ._errors import DatasetError
 from ._matrix import Number, matrix
 
@@ -106,9 +106,16 @@ class TUDataset(Dataset):
             batch,
             num_classes=int(batch.graph_y.max()) + 1,
             licence=LICENCE,
-            citation=_citation(name),
+            citation=citation(name),
             transform=transform,
         )
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether `TUDataset(name)`, a name of the table, needs no download: its file is in the cache
+    or the mirror."""
+    category, folder = _folder(name)
+    return find(category, folder, f"{name}.zip", _CHECKSUMS[name]) is not None
 
 
 def _folder(name: str) -> tuple[str, str]:
@@ -118,7 +125,7 @@ def _folder(name: str) -> tuple[str, str]:
     return ("social", "tu_imdb") if "IMDB" in name else ("biomedical", "tu_molecules_proteins")
 
 
-def _citation(name: str) -> str:
+def citation(name: str) -> str:
     source = _SOURCES.get(re.split("[-_]", name)[0]) if name in _CHECKSUMS else None
     return CITATION if source is None else f"{source} {CITATION}"
 

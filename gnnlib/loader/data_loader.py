@@ -64,7 +64,7 @@ class DataLoader(torch.utils.data.DataLoader):
         if "collate_fn" in options:
             raise TypeError("collate_fn is not taken: a mini-batch is the Batch of its graphs")
         super().__init__(
-            _joined(dataset),
+            joined(dataset),
             batch_size,
             shuffle,
             drop_last=drop_last,
@@ -81,10 +81,10 @@ class DataLoader(torch.utils.data.DataLoader):
         return super().__iter__()
 
 
-def _joined(dataset: Any) -> Any:
+def joined(dataset: Any) -> Any:
     """The graphs as one Batch, where they are there already."""
     if isinstance(dataset, Subset):
-        graphs = _joined(dataset.dataset)
+        graphs = joined(dataset.dataset)
         return graphs.select(list(dataset.indices)) if isinstance(graphs, Batch) else dataset
     if isinstance(dataset, Dataset):
         dataset = dataset._graphs

@@ -11,5 +11,6 @@ from .ignn import IGNN as IGNN
 from .jumping_knowledge import JumpingKnowledge as JumpingKnowledge
 from .ppnp import PPNP as PPNP
 from .readout import Readout as Readout
+from .rescaled import Rescaled as Rescaled
 from .sgc import SGC as SGC
 from .tagcn import TAGCN as TAGCN

@@ -10,11 +10,12 @@ from ..features import SparseFeatures
 from ..graph import Graph
 from ..pool import global_max_pool, global_mean_pool, global_sum_pool
 from ._stack import Stack
+from ._wrapper import Wrapper
 
 POOLS = {"sum": global_sum_pool, "mean": global_mean_pool, "max": global_max_pool}
 
 
-class Readout(nn.Module):
+class Readout(Wrapper):
     """One row per graph: what a model finds in the nodes, pooled, and then read by a network.
 
     out[b] = head(pool over the nodes v of graph b of h[v]),  h = model(x, graph)
@@ -52,8 +53,7 @@ class Readout(nn.Module):
         pool: Literal["sum", "mean", "max"] | nn.Module = "sum",
         head: nn.Module | None = None,
     ):
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self.pool = pool if isinstance(pool, nn.Module) else chosen_reduce("pool", pool, POOLS)
         self.head = head
 

@@ -1,9 +1,10 @@
-"""Loss and accuracy over the epochs."""
+"""Loss and metric over the epochs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..train.config import METRICS
 from ._style import ACCENT, FAINT, INK, TRAIN, VALIDATION, dress, new_figure, save
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def curves(
     results: "Sequence[TrainResult]", title: str = "", path: str | Path | None = None
 ) -> "Figure":
-    """Loss and accuracy over the epochs, of the training and the validation nodes.
+    """Loss and metric, such as the accuracy, over the epochs, of training and validation part.
 
     With several runs a line is their mean and its band one standard deviation to each side, over
     the runs that reached the epoch. A dot on the validation curve marks each run's best epoch.
@@ -39,8 +40,10 @@ def curves(
     if not results or not all(result.history for result in results):
         raise ValueError("results must hold at least one run, each with at least one epoch")
     figure = new_figure(title, 10, 4.2)
-    loss, accuracy = figure.subplots(1, 2)
-    for axes, quantity, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
+    loss, right = figure.subplots(1, 2)
+    metric = METRICS[results[0].metric]
+    for axes, quantity in ((loss, "loss"), (right, "metric")):
+        scale = 100 if quantity == "metric" and metric.is_fraction else 1
         _curve(axes, results, f"train_{quantity}", scale, TRAIN, "training")
         _curve(axes, results, f"val_{quantity}", scale, VALIDATION, "validation")
         _best_epochs(axes, results, f"val_{quantity}", scale)
@@ -49,11 +52,15 @@ def curves(
         axes.margins(x=0.01)
     dress(loss, "Loss")
     loss.set_ylim(bottom=0)
-    dress(accuracy, "Accuracy (percent)")
-    accuracy.set_ylim(0, 102)
-    for axes in (loss, accuracy):
+    name = metric.title[0].upper() + metric.title[1:]
+    dress(right, f"{name} (percent)" if metric.is_fraction else name)
+    if metric.is_fraction:
+        right.set_ylim(0, 102)
+    else:
+        right.set_ylim(bottom=0)
+    for axes in (loss, right):
         axes.spines["bottom"].set(visible=True, color=FAINT)
-    accuracy.legend(frameon=False, loc="best", labelcolor=INK)
+    right.legend(frameon=False, loc="best", labelcolor=INK)
     return save(figure, path)
 
 

@@ -1,30 +1,64 @@
-"""What a graph must have before a model is trained on it."""
+"""What must hold before a model is trained."""
 
 import torch
 from torch import Tensor, nn
 
 from ..features import SparseFeatures
 from ..graph import Graph
+from .examples import Data, as_split
 
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
-def check_trainable(graph: Graph) -> None:
-    """Raises a ValueError or TypeError that names the first thing that stands in the way."""
+def check_trainable(data: Data) -> Data:
+    """What was given, three sequences of graphs as Batches.
+
+    Raises:
+        ValueError, TypeError: it names the first thing that stands in the way.
+    """
+    if isinstance(data, Graph):
+        _check_graph(data)
+        return data
+    split = as_split(data)
+    label = "graph_y" if "graph_y" in split.train else "y"
+    for part, batch in zip(split._fields, split):
+        where = f"the graphs of {part}"
+        for name in ("x", label):
+            if name not in batch:
+                raise ValueError(f"training needs {name}; {where} have {_contents(batch)}")
+        if batch.x.shape[1:] != split.train.x.shape[1:]:
+            raise ValueError(
+                f"x must have as many features in all parts: {split.train.x.shape[1]} to train, "
+                f"{batch.x.shape[1]} in {where}"
+            )
+        if batch.device != split.train.device:
+            raise ValueError(
+                f"the graphs must be on one device: {split.train.device} to train, "
+                f"{batch.device} in {where}"
+            )
+        _check_inputs(batch)
+    return split
+
+
+def _check_graph(graph: Graph) -> None:
     if graph.num_nodes == 0:
         raise ValueError("graph must have nodes to be trained on, got num_nodes=0")
     missing = [name for name in ("x", "y", *MASKS) if name not in graph]
     if missing:
-        there = ", ".join(["edge_index", *graph.keys()])
         hint = "; gnnlib.transforms.RandomNodeSplit makes masks" if missing[0] in MASKS else ""
-        raise ValueError(f"training needs graph.{missing[0]}; the graph has {there}{hint}")
+        raise ValueError(
+            f"training needs graph.{missing[0]}; the graph has {_contents(graph)}{hint}"
+        )
     for name in MASKS:
         _check_mask(name, graph[name])
-    if graph.y.ndim != 1 or graph.y.dtype != torch.int64:
-        raise TypeError(
-            "y must hold one int64 class number per node, "
-            f"got {graph.y.dtype} of shape {tuple(graph.y.shape)}"
-        )
+    _check_inputs(graph)
+
+
+def _contents(graph: Graph) -> str:
+    return ", ".join(["edge_index", *graph.keys()])
+
+
+def _check_inputs(graph: Graph) -> None:
     for name in ("x", "edge_weight", "edge_attr"):
         if name in graph:
             check_finite(name, graph[name])
@@ -64,23 +98,12 @@ def check_device(model: nn.Module, graph: Graph) -> None:
             )
 
 
-def check_labels(logits: Tensor, graph: Graph) -> int:
-    """The number of classes C; a ValueError unless `logits` is [N, C] and labels are in [0, C).
-
-    Labels outside the masks are not looked at.
-    """
-    if logits.ndim != 2 or len(logits) != graph.num_nodes:
+def check_rows(out: Tensor, graph: Graph, level: str) -> None:
+    """Raises a ValueError unless a model's output has a row for each node, or each graph."""
+    name = "num_nodes" if level == "node" else "num_graphs"
+    if out.ndim != 2 or len(out) != getattr(graph, name):
+        hint = "; gnnlib.models.Readout makes one row per graph" if level == "graph" else ""
         raise ValueError(
-            f"the model must give one row of class scores per node: graph has "
-            f"num_nodes={graph.num_nodes}, got an output of shape {tuple(logits.shape)}"
+            f"the model must give one row of scores or numbers per {level}: graph has "
+            f"{name}={getattr(graph, name)}, got an output of shape {tuple(out.shape)}{hint}"
         )
-    num_classes = logits.shape[1]
-    for name in MASKS:
-        bad = graph[name] & ((graph.y < 0) | (graph.y >= num_classes))
-        if bad.any():
-            node = int(bad.nonzero()[0])
-            raise ValueError(
-                f"y must be in [0, {num_classes}) under {name}, the model's number of classes: "
-                f"node {node} has {graph.y[node].item()}"
-            )
-    return num_classes

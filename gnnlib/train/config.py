@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .._errors import unknown_choice
 from .loss import LOSSES
@@ -12,9 +12,28 @@ SCHEDULERS = ("cosine", "step", "plateau")
 PRECISIONS = ("bf16",)
 
 
+class Metric(NamedTuple):
+    """How a metric is spoken of."""
+
+    title: str
+    more_is_better: bool = True
+    is_fraction: bool = True  # shown in percent
+
+
+METRICS = {
+    "accuracy": Metric("accuracy"),
+    "f1_micro": Metric("micro F1"),
+    "f1_macro": Metric("macro F1"),
+    "roc_auc": Metric("ROC-AUC"),
+    "average_precision": Metric("average precision"),
+    "rmse": Metric("RMSE", more_is_better=False, is_fraction=False),
+    "mae": Metric("MAE", more_is_better=False, is_fraction=False),
+}
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained: full-batch Adam, stopped early on the validation nodes.
+    """How a model is trained: Adam, stopped early on the validation part.
 
     `dataclasses.asdict` gives what JSON can hold, and `TrainConfig(**settings)` takes it back.
 
@@ -27,8 +46,10 @@ class TrainConfig:
         weight_decay: L2 penalty, added to the gradient.
         decay_layers: apply it to the first so many layers of `model.convs` only, as the GCN paper
             does with 1; None applies it to every parameter.
-        patience: stop after so many epochs in which neither the validation accuracy nor the
+        patience: stop after so many epochs in which neither the validation metric nor the
             validation loss was the best so far; None runs all epochs.
+        batch_size: graphs in a mini-batch, at most; the graphs are spread evenly over as few
+            mini-batches as there can be. A single graph is always one batch.
         scheduler: how the learning rate changes. "cosine": along a half cosine to 0 at `epochs`
             (Loshchilov and Hutter, ICLR 2017, without restarts); "step": times `scheduler_factor`
             every `scheduler_epochs`; "plateau": times `scheduler_factor` when the validation loss
@@ -37,11 +58,19 @@ class TrainConfig:
         scheduler_factor: see `scheduler`.
         grad_clip: scale the gradient of all parameters together down to this 2-norm; None: never.
         loss: "cross_entropy", or "mse": the quadratic loss Σ (t − o)² over the classes, its target
-            t 1 for the node's class and 0 for the others, of "The Graph Neural Network Model"
-            (Scarselli et al., IEEE TNN 2009). Both are averaged over the nodes.
-        class_weights: the weight of each class's nodes in the loss. "balanced": n / (C·n_c), with
-            n training nodes in C classes, n_c of them in class c (taken as 1 where it is 0); or C
-            numbers; None: all nodes weigh the same.
+            t 1 for the true class and 0 for the others, of "The Graph Neural Network Model"
+            (Scarselli et al., IEEE TNN 2009). Of several labels, the cross-entropy of each one's
+            sigmoid, or the square of what it misses. Of numbers, "mse", or "mae": the absolute
+            error, both divided by the (squared) standard deviation of the training labels. All are
+            averaged. None: "mse" for numbers, "cross_entropy" for the rest.
+        class_weights: the weight of each class in the loss. "balanced": n / (C·n_c), with
+            n training labels of C classes, n_c of them of class c (taken as 1 where it is 0); or C
+            numbers; None: all weigh the same. Of several labels, the weight of each one's ones
+            against its zeros; "balanced": how many more zeros than ones it has.
+        metric: what the best epoch has most of (or least, of an error): "accuracy", "f1_micro",
+            "f1_macro", "roc_auc" or "average_precision" of classes and labels, "rmse" or "mae" of
+            numbers. None:
+            accuracy of classes, micro F1 of nodes' labels, ROC-AUC of graphs' labels, RMSE.
         amp: "bf16" runs the model under bfloat16 autocast; None in the dtype of x.
         check_finite: look at every layer's output and gradient, and raise an error that names the
             first layer and node that is NaN or infinite. It costs time: for finding a cause.
@@ -64,17 +93,19 @@ class TrainConfig:
     weight_decay: float = 5e-4
     decay_layers: int | None = None
     patience: int | None = None
+    batch_size: int = 32
     scheduler: Literal["cosine", "step", "plateau"] | None = None
     scheduler_epochs: int = 50
     scheduler_factor: float = 0.5
     grad_clip: float | None = None
-    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    loss: Literal["cross_entropy", "mse", "mae"] | None = None
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    metric: str | None = None
     amp: Literal["bf16"] | None = None
     check_finite: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "decay_layers", "patience", "scheduler_epochs"):
+        for name in ("epochs", "decay_layers", "patience", "batch_size", "scheduler_epochs"):
             value = getattr(self, name)
             if value is None and name in ("decay_layers", "patience"):
                 continue
@@ -97,9 +128,10 @@ class TrainConfig:
             )
         if self.grad_clip is not None and self.grad_clip <= 0:
             raise ValueError(f"grad_clip must be positive, got {self.grad_clip}")
-        for name, choices in (("scheduler", SCHEDULERS), ("amp", PRECISIONS), ("loss", LOSSES)):
+        named = {"scheduler": SCHEDULERS, "amp": PRECISIONS, "loss": LOSSES, "metric": METRICS}
+        for name, choices in named.items():
             value = getattr(self, name)
-            if value not in choices and (value is not None or name == "loss"):
+            if value is not None and value not in choices:
                 raise unknown_choice(name, value, choices)
         if not isinstance(self.check_finite, bool):
             raise TypeError(f"check_finite must be a bool, got {self.check_finite!r}")

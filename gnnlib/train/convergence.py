@@ -1,6 +1,7 @@
 """What the fixed-point layers of a model say about their last solves."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -44,4 +45,24 @@ def convergence_of(model: nn.Module) -> Convergence | None:
         backward_iterations=max((int(a.iterations.max()) for a in adjoints), default=None),
         residual=residual if math.isfinite(residual) else None,
         converged=all(bool(part.converged.all()) for part in [*reports, *adjoints]),
+    )
+
+
+def worst_of(solves: Sequence[Convergence | None]) -> Convergence | None:
+    """The worst of several passes; None if a model without fixed-point layers made them.
+
+    Example:
+        >>> worst_of([Convergence(3, 2, 0.1, True), Convergence(5, None, None, False)])
+        Convergence(iterations=5, backward_iterations=2, residual=None, converged=False)
+    """
+    known = [solve for solve in solves if solve is not None]
+    if not known:
+        return None
+    adjoints = [s.backward_iterations for s in known if s.backward_iterations is not None]
+    residuals = [s.residual for s in known if s.residual is not None]
+    return Convergence(
+        iterations=max(s.iterations for s in known),
+        backward_iterations=max(adjoints, default=None),
+        residual=max(residuals) if len(residuals) == len(known) else None,
+        converged=all(s.converged for s in known),
     )

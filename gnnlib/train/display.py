@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, TextIO
 
 from . import braille
+from .config import METRICS
 from .history import Epoch, TrainResult
 
 if TYPE_CHECKING:
@@ -23,18 +24,24 @@ MOST_POINTS = 2000  # of a curve: the display must not slow down a long training
 
 
 class Display:
-    """Follows the runs of several seeds and shows nothing: the base of the displays that do.
+    """Follows several trainings and shows nothing: the base of the displays that do.
 
-    A context manager; call `begin(seed)`, `epoch(…)` as each epoch ends, and `end(result)`.
+    A context manager; call `begin(name)`, `epoch(…)` as each epoch ends, and `end(result)`.
+
+    Args:
+        trainings: how many there will be.
+        epochs: of each, at most.
+        metric: the name of the metric in the epochs.
     """
 
-    def __init__(self, seeds: Sequence[int], epochs: int):
-        self.seeds = seeds
+    def __init__(self, trainings: int, epochs: int, metric: str = "accuracy"):
+        self.trainings = trainings
         self.epochs = epochs
-        self.seed = seeds[0]
+        self.metric = metric
+        self.name = ""
         self.history: list[Epoch] = []
         self.best: Epoch | None = None
-        self.seeds_done = 0
+        self.done = 0
         self._last_epoch = time.monotonic()
         self._paces: deque[float] = deque(maxlen=100)
 
@@ -44,13 +51,13 @@ class Display:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def begin(self, seed: int) -> None:
-        self.seed, self.history, self.best = seed, [], None
+    def begin(self, name: str) -> None:
+        self.name, self.history, self.best = name, [], None
         self._last_epoch = time.monotonic()
 
     def epoch(self, epoch: Epoch) -> None:
         self.history.append(epoch)
-        if self.best is None or _goodness(epoch) > _goodness(self.best):
+        if self.best is None or self._goodness(epoch) > self._goodness(self.best):
             self.best = epoch
         now = time.monotonic()
         if now - self._last_epoch > REPLAYED:
@@ -58,26 +65,29 @@ class Display:
         self._last_epoch = now
 
     def end(self, result: TrainResult) -> None:
-        self.seeds_done += 1
+        self.done += 1
         self.history = []
 
     def seconds_left(self) -> float:
-        """Time to the last epoch of the last seed, if none stops early, at the pace of late."""
+        """Time to the last epoch of all trainings, if none stops early, at the pace of late."""
         pace = median(list(self._paces)) if self._paces else 0.0
-        return pace * (self.epochs * (len(self.seeds) - self.seeds_done) - len(self.history))
+        return pace * (self.epochs * (self.trainings - self.done) - len(self.history))
 
+    def shown(self, value: float) -> str:
+        return shown(self.metric, value)
 
-def _goodness(epoch: Epoch) -> tuple[float, float]:
-    """NaN is worse than any number."""
-    loss = math.inf if math.isnan(epoch.val_loss) else epoch.val_loss
-    return epoch.val_accuracy, -loss
+    def _goodness(self, epoch: Epoch) -> tuple[float, float]:
+        """NaN is worse than any number."""
+        sign = 1 if METRICS[self.metric].more_is_better else -1
+        loss = math.inf if math.isnan(epoch.val_loss) else epoch.val_loss
+        return sign * epoch.val_metric, -loss
 
 
 class LineDisplay(Display):
-    """One line for each seed, and one now and then while a seed takes long."""
+    """One line for each training, and one now and then while one takes long."""
 
-    def __init__(self, seeds: Sequence[int], epochs: int, file: TextIO):
-        super().__init__(seeds, epochs)
+    def __init__(self, trainings: int, epochs: int, file: TextIO, metric: str = "accuracy"):
+        super().__init__(trainings, epochs, metric)
         self.file = file
         self._last_line = self._last_epoch
 
@@ -85,15 +95,15 @@ class LineDisplay(Display):
         super().epoch(epoch)
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._print(
-                f"seed {self.seed}: epoch {epoch.epoch} of {self.epochs}, "
-                f"loss {epoch.train_loss:.3f}, validation {percent(epoch.val_accuracy)}, "
+                f"{self.name}: epoch {epoch.epoch} of {self.epochs}, "
+                f"loss {epoch.train_loss:.3f}, validation {self.shown(epoch.val_metric)}, "
                 f"{''.join(f'{part}, ' for part in convergence(epoch))}"
                 f"at most {clock(self.seconds_left())} left"
             )
 
     def end(self, result: TrainResult) -> None:
         super().end(result)
-        self._print(seed_line(self.seed, result))
+        self._print(run_line(self.name, result))
 
     def _print(self, line: str) -> None:
         print(line, file=self.file, flush=True)
@@ -101,16 +111,16 @@ class LineDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """Curves of loss and accuracy as they run, in a terminal; a line stays for each seed.
+    """Curves of loss and metric as they run, in a terminal; a line stays for each training.
 
     What does not fit the terminal is left out: with few columns the curves stand one above the
     other, with very few rows or columns there are numbers only.
     """
 
-    def __init__(self, seeds: Sequence[int], epochs: int, console: "Console"):
+    def __init__(self, trainings: int, epochs: int, console: "Console", metric: str = "accuracy"):
         from rich.live import Live
 
-        super().__init__(seeds, epochs)
+        super().__init__(trainings, epochs, metric)
         self.console = console
         self._live = Live(
             console=console, get_renderable=self.render, refresh_per_second=8, transient=True
@@ -125,7 +135,7 @@ class LiveDisplay(Display):
 
     def end(self, result: TrainResult) -> None:
         super().end(result)
-        self.console.print(seed_line(self.seed, result), highlight=False)
+        self.console.print(run_line(self.name, result), highlight=False)
 
     def render(self) -> "RenderableType":
         """The picture of this moment."""
@@ -136,7 +146,7 @@ class LiveDisplay(Display):
         # The live display draws from a thread of its own, while epochs come in.
         history, best = list(self.history), self.best
         if not history or best is None:
-            line = f"seed {self.seed}: the first epoch"
+            line = f"{self.name}: the first epoch"
             return Group(Text(line, no_wrap=True, overflow="ellipsis"))
         last = history[-1]
         width, height = self.console.size
@@ -150,16 +160,16 @@ class LiveDisplay(Display):
                 grid.add_column(ratio=1)
             step = len(history) // MOST_POINTS + 1
             points = history[::-step][::-1]  # with the last
-            charts = [_panel(points, quantity, rows) for quantity in ("loss", "accuracy")]
+            charts = [_panel(points, quantity, rows) for quantity in ("loss", self.metric)]
             for first in range(0, 2, columns):
                 grid.add_row(*charts[first : first + columns])
             panels = [grid]
         else:
             panels = [
                 _legend("loss", last.train_loss, last.val_loss),
-                _legend("accuracy", last.train_accuracy, last.val_accuracy),
+                _legend(self.metric, last.train_metric, last.val_metric),
             ]
-        foot = [f"best so far: {percent(best.val_accuracy)} at epoch {best.epoch}"]
+        foot = [f"best so far: {self.shown(best.val_metric)} at epoch {best.epoch}"]
         if solves:
             foot.insert(0, f"fixed point: {', '.join(solves)}, {converged_epochs(history)}")
         lines = [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in foot]
@@ -170,30 +180,32 @@ class LiveDisplay(Display):
         from rich.table import Table
         from rich.text import Text
 
-        seed = Text(f"seed {self.seed}", "bold")
-        seed.append(f" ({self.seeds_done + 1} of {len(self.seeds)})", "dim not bold")
+        name = Text(self.name, "bold")
+        name.append(f" ({self.done + 1} of {self.trainings})", "dim not bold")
         epoch = Text(f"epoch {last.epoch} of {self.epochs}")
         left = Text(f"at most {clock(self.seconds_left())} left", "dim")
         if width < SIDE_BY_SIDE:
-            line = Text("  ").join([seed, epoch, left])
+            line = Text("  ").join([name, epoch, left])
             line.no_wrap, line.overflow = True, "ellipsis"
             return line
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            seed, ProgressBar(total=self.epochs, completed=last.epoch, width=24), epoch, left
+            name, ProgressBar(total=self.epochs, completed=last.epoch, width=24), epoch, left
         )
         return head
 
 
 def _panel(history: Sequence[Epoch], quantity: str, rows: int) -> "RenderableType":
-    """The two curves of "loss" or "accuracy" in a frame, their last values in its title."""
+    """The two curves of "loss" or a metric in a frame, their last values in its title."""
     from rich.panel import Panel
 
-    train = [getattr(epoch, f"train_{quantity}") for epoch in history]
-    validation = [getattr(epoch, f"val_{quantity}") for epoch in history]
+    field = "loss" if quantity == "loss" else "metric"
+    train = [getattr(epoch, f"train_{field}") for epoch in history]
+    validation = [getattr(epoch, f"val_{field}") for epoch in history]
     title = _legend(quantity, train[-1], validation[-1])
-    shown = percent if quantity == "accuracy" else "{:.3g}".format
-    chart = _Chart([train, validation], rows, history[-1].epoch, shown)
+    of_fraction = quantity in METRICS and METRICS[quantity].is_fraction
+    scale = percent if of_fraction else "{:.3g}".format
+    chart = _Chart([train, validation], rows, history[-1].epoch, scale)
     return Panel(chart, title=title, title_align="left", border_style="dim", padding=(0, 1))
 
 
@@ -201,10 +213,10 @@ def _legend(quantity: str, train: float, validation: float) -> "Text":
     """The quantity and its two values, in the colours of their curves."""
     from rich.text import Text
 
-    shown = percent if quantity == "accuracy" else "{:.3f}".format
-    text = Text(quantity, "bold not dim", no_wrap=True, overflow="ellipsis")
-    text.append(f"  train {shown(train)}", f"not bold {STYLES[0]}")
-    return text.append(f"  validation {shown(validation)}", f"not bold {STYLES[1]}")
+    name = METRICS[quantity].title if quantity in METRICS else quantity
+    text = Text(name, "bold not dim", no_wrap=True, overflow="ellipsis")
+    text.append(f"  train {shown(quantity, train)}", f"not bold {STYLES[0]}")
+    return text.append(f"  validation {shown(quantity, validation)}", f"not bold {STYLES[1]}")
 
 
 class _Chart:
@@ -261,6 +273,17 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def shown(quantity: str, value: float) -> str:
+    """A metric or a loss, for a person.
+
+    Example:
+        >>> shown("accuracy", 0.8125), shown("rmse", 0.8125)
+        ('81.2 %', '0.812')
+    """
+    of_fraction = quantity in METRICS and METRICS[quantity].is_fraction
+    return percent(value) if of_fraction else f"{value:.3f}"
+
+
 def convergence(epoch: Epoch) -> list[str]:
     """How the fixed points of an epoch were solved; nothing for a model without.
 
@@ -280,11 +303,11 @@ def converged_epochs(history: Sequence[Epoch]) -> str:
     return f"{sum(map(bool, (e.converged for e in history)))} of {len(history)} epochs converged"
 
 
-def seed_line(seed: int, result: TrainResult) -> str:
+def run_line(name: str, result: TrainResult) -> str:
     of_fixed_points = any(epoch.converged is not None for epoch in result.history)
     return (
-        f"seed {seed}: test {percent(result.test['accuracy'])}, "
-        f"validation {percent(result.val['accuracy'])}, "
+        f"{name}: test {shown(result.metric, result.test[result.metric])}, "
+        f"validation {shown(result.metric, result.val[result.metric])}, "
         f"best epoch {result.best_epoch} of {len(result.history)}, "
         f"{converged_epochs(result.history) + ', ' if of_fixed_points else ''}"
         f"{result.seconds:.1f} s"
@@ -296,31 +319,56 @@ def headline(record: dict[str, Any]) -> str:
 
     Example:
         >>> test = {"mean": 0.8217, "std": 0.0072}
-        >>> headline({"model": "gcn", "dataset": "cora", "seeds": [0, 1, 2], "test": test})
+        >>> facts = {"model": "gcn", "dataset": "cora", "metric": "accuracy", "folds": None}
+        >>> headline({**facts, "seeds": [0, 1, 2], "test": test})
         'gcn on cora: test accuracy 82.2 ± 0.7 % over 3 seeds'
     """
-    line = f"{record['model']} on {record['dataset']}: test accuracy "
-    if len(record["seeds"]) == 1:
-        return line + percent(record["test"]["mean"])
-    std = f"± {percent(record['test']['std'])} over {len(record['seeds'])} seeds"
-    return f"{line}{100 * record['test']['mean']:.1f} {std}"
+    metric, test = record["metric"], record["test"]
+    over = _over(record)
+    value = spread(metric, test, digits=1) if over else shown(metric, test["mean"])
+    over = f" over {over}" if over else ""
+    return f"{record['model']} on {record['dataset']}: test {METRICS[metric].title} {value}{over}"
+
+
+def _over(record: dict[str, Any]) -> str:
+    """What the standard deviation is over; nothing for a single training."""
+    folds, seeds = record["folds"], len(record["seeds"])
+    if folds is not None:
+        return f"{folds} folds"
+    return f"{seeds} seeds" if seeds > 1 else ""
+
+
+def spread(metric: str, value: dict[str, float], digits: int = 2) -> str:
+    """Mean ± standard deviation.
+
+    Example:
+        >>> spread("accuracy", {"mean": 0.8217, "std": 0.0072})
+        '82.17 ± 0.72 %'
+        >>> spread("rmse", {"mean": 0.8217, "std": 0.0072})
+        '0.822 ± 0.007'
+    """
+    if not METRICS[metric].is_fraction:
+        return f"{value['mean']:.3f} ± {value['std']:.3f}"
+    return f"{100 * value['mean']:.{digits}f} ± {100 * value['std']:.{digits}f} %"
 
 
 def print_table(record: dict[str, Any], file: TextIO) -> None:
-    """The record's numbers for a person: mean ± standard deviation over the seeds."""
+    """The record's numbers for a person: mean ± standard deviation over the seeds or folds."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    def spread(value: dict[str, float]) -> str:
-        return f"{100 * value['mean']:.2f} ± {100 * value['std']:.2f} %"
-
-    runs = len(record["seeds"])
+    metric, seeds, folds = record["metric"], len(record["seeds"]), record["folds"]
+    name = METRICS[metric].title
     table = Table(box=SIMPLE_HEAD, show_header=False, title_justify="left", title_style="bold")
-    table.title = f"{record['model']} on {record['dataset']}, {runs} seed{'s' * (runs > 1)}"
-    table.add_row("validation accuracy", spread(record["val"]))
-    table.add_row("[bold]test accuracy[/]", f"[bold]{spread(record['test'])}[/]")
-    table.add_row("test macro F1", spread(record["metrics"]["f1_macro"]))
+    table.title = f"{record['model']} on {record['dataset']}, "
+    table.title += "" if folds is None else f"{folds} folds, "
+    table.title += f"{seeds} seed{'s' * (seeds > 1)}"
+    table.add_row(f"validation {name}", spread(metric, record["val"]))
+    table.add_row(f"[bold]test {name}[/]", f"[bold]{spread(metric, record['test'])}[/]")
+    for other, value in record["metrics"].items():
+        if other != metric:
+            table.add_row(f"test {METRICS[other].title}", spread(other, value))
     table.add_row(
         "epochs", f"{record['epochs']:.0f}, {1000 * record['seconds_per_epoch']:.1f} ms each"
     )

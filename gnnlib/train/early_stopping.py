@@ -10,14 +10,15 @@ _GIVEN = ("model", "patience")
 class EarlyStopping:
     """Keeps a model's weights of its best epoch, and counts the epochs that brought nothing new.
 
-    The best epoch has the highest validation accuracy; among equals, the lowest validation loss.
-    Accuracy is what is reported; its ties, frequent with few validation nodes, are decided by the
-    loss. As in "Graph Attention Networks" (Veličković et al., ICLR 2018), patience runs out only
-    when neither of the two gets better: accuracy often rests while the loss still falls.
+    The best epoch has the highest validation score; among equals, the lowest validation loss. The
+    score, the accuracy of classes for example, is what is reported; its ties, frequent with few
+    validation nodes, are decided by the loss. As in "Graph Attention Networks" (Veličković et al.,
+    ICLR 2018), patience runs out only when neither of the two gets better: the score often rests
+    while the loss still falls.
 
     Args:
         model: the model whose weights are kept.
-        patience: `exhausted` after so many epochs with no new highest accuracy and no new lowest
+        patience: `exhausted` after so many epochs with no new highest score and no new lowest
             loss; None: never.
     """
 
@@ -25,17 +26,17 @@ class EarlyStopping:
         self.model = model
         self.patience = patience
         self.best_epoch = 0
-        self._accuracy, self._loss = float("-inf"), float("inf")  # of the best epoch
+        self._score, self._loss = float("-inf"), float("inf")  # of the best epoch
         self._lowest_loss = float("inf")  # of any epoch
         self._epochs_without_news = 0
         self._weights: dict[str, Tensor] = {}
 
-    def update(self, epoch: int, accuracy: float, loss: float) -> None:
+    def update(self, epoch: int, score: float, loss: float) -> None:
         """Weighs one epoch; the model must hold the weights it was validated with."""
-        news = accuracy > self._accuracy or loss < self._lowest_loss
+        news = score > self._score or loss < self._lowest_loss
         self._epochs_without_news = 0 if news else self._epochs_without_news + 1
-        if (accuracy, -loss) > (self._accuracy, -self._loss):
-            self.best_epoch, self._accuracy, self._loss = epoch, accuracy, loss
+        if (score, -loss) > (self._score, -self._loss):
+            self.best_epoch, self._score, self._loss = epoch, score, loss
             self._weights = {
                 name: value.detach().clone() for name, value in self.model.state_dict().items()
             }

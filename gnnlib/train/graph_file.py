@@ -7,19 +7,20 @@ from ..datasets import Dataset
 from ..graph import Graph
 from ._checks import check_trainable
 from .sources import SOURCES, Source
+from .task import Task
 
 
 def find_source(dataset: str) -> Source:
     """The source with this name, or of a graph in this file.
 
     A graph from a file, written by `Graph.save`, is trained on as it is. It has as many classes as
-    its largest label says.
+    its largest label says, or as many labels or numbers as y has columns.
 
     Raises:
         ValueError: neither a name nor a file.
 
     Example:
-        >>> find_source("digits").load()[1]
+        >>> find_source("digits").load().num_outputs
         10
         >>> find_source("no/such.graph")
         Traceback (most recent call last):
@@ -37,9 +38,9 @@ def _open(path: str) -> Dataset:
     graph = Graph.load(path)
     try:
         check_trainable(graph)
+        num_outputs = Task.of("node", graph.y).num_outputs(graph.y)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{path}: {error}") from None
-    num_classes = int(graph.y.max()) + 1
-    if num_classes < 1:
+    if num_outputs < 1:
         raise ValueError(f"{path}: y must hold class numbers from 0 on, got none")
-    return Dataset(Path(path).stem, [graph], num_classes=num_classes, licence="", citation="")
+    return Dataset(Path(path).stem, [graph], num_classes=num_outputs, licence="", citation="")

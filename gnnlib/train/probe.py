@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..fixed_point import Report
 from ..graph import Graph
 from .convergence import reports_of
-from .loss import node_loss
+from .task import Task
 
 
 @torch.no_grad()
@@ -19,6 +19,16 @@ def predict(model: nn.Module, graph: Graph) -> Tensor:
         ValueError: the graph has no x.
     """
     return _run(model, graph).float().softmax(dim=1)
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, graph: Graph) -> Tensor:
+    """What the model gives of each node, or of each graph: class scores, scores of labels, numbers.
+
+    Raises:
+        ValueError: the graph has no x.
+    """
+    return _run(model, graph).float()
 
 
 @torch.no_grad()
@@ -68,21 +78,28 @@ def attention_weights(model: nn.Module, graph: Graph, layer: int = -1) -> tuple[
 
 
 def fixed_point_reports(
-    model: nn.Module, graph: Graph, loss: str = "cross_entropy"
+    model: nn.Module,
+    graph: Graph,
+    loss: str | None = None,
+    *,
+    task: Task | None = None,
+    rows: Tensor | None = None,
 ) -> dict[str, Report]:
     """The report of each fixed-point layer, by its name, of one pass forward and backward.
 
-    The gradient is that of the loss of the training nodes without dropout; no parameter keeps it.
+    The gradient is that of the loss of the training part without dropout; no parameter keeps it.
 
     Args:
         model: has layers with a `last_report`.
-        graph: what the model is applied to; has x, y and train_mask.
+        graph: what the model is applied to; has x and labels.
         loss: as in TrainConfig.
+        task: what the labels are for; None: each node has a class.
+        rows: the nodes, or graphs, of the training part; None: those in train_mask.
 
     Raises:
         ValueError: there is no such layer.
     """
-    scores = _run(model, graph)[graph.train_mask]
+    out = _run(model, graph)
     reports = reports_of(model)
     if not reports:
         raise ValueError(
@@ -90,7 +107,9 @@ def fixed_point_reports(
             f"{type(model).__name__} has none"
         )
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    value = node_loss(scores, graph.y[graph.train_mask], loss)
+    task = task or Task("node", "classification")
+    rows = graph.train_mask.nonzero()[:, 0] if rows is None else rows
+    value = task.loss(out[rows], graph[task.labels][rows], loss, None)
     torch.autograd.grad(value, parameters, allow_unused=True)
     return reports
 

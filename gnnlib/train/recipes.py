@@ -1,4 +1,4 @@
-"""Each model's usual settings on citation graphs."""
+"""Each model's usual settings: of nodes, on citation graphs, and of graphs, on molecules."""
 
 import inspect
 from collections.abc import Mapping
@@ -7,13 +7,29 @@ from typing import Any
 
 from torch import nn
 
-from ..models import APPNP, GAT, GCN, GIN, GNN, IGNN, PPNP, SGC, TAGCN, ChebNet, GraphSAGE
+from ..models import (
+    APPNP,
+    GAT,
+    GCN,
+    GIN,
+    GNN,
+    IGNN,
+    PPNP,
+    SGC,
+    TAGCN,
+    ChebNet,
+    GraphSAGE,
+    Readout,
+)
 from .config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model, its arguments between in_channels and out_channels, and how it is trained."""
+    """A model, its arguments between in_channels and out_channels, and how it is trained.
+
+    With "pool" among the arguments it is a model of graphs: a `Readout` with that pool.
+    """
 
     model: type[nn.Module]
     model_args: Mapping[str, Any]
@@ -21,13 +37,17 @@ class Recipe:
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         """A model with fresh weights."""
-        return self.model(in_channels, out_channels=out_channels, **self.model_args)
+        arguments = dict(self.model_args)
+        pool = arguments.pop("pool", None)
+        model = self.model(in_channels, out_channels=out_channels, **arguments)
+        return model if pool is None else Readout(model, pool)
 
     @property
     def parameters(self) -> list[str]:
         """What the model takes besides in_channels and out_channels."""
         names = inspect.signature(self.model).parameters
-        return [name for name in names if name not in ("in_channels", "out_channels")]
+        pool = ["pool"] if "pool" in self.model_args else []
+        return pool + [name for name in names if name not in ("in_channels", "out_channels")]
 
     def override(self, **settings: Any) -> "Recipe":
         """The recipe with some model arguments or training settings changed.
@@ -128,3 +148,35 @@ RECIPES: dict[str, Recipe] = {
         TrainConfig(epochs=1000, lr=0.01, weight_decay=5e-4, patience=100),
     ),
 }
+
+
+def _of_graphs(name: str, pool: str, lr: float = 0.01, **model_args: Any) -> Recipe:
+    recipe = RECIPES[name]
+    usual = {"hidden_channels": 64, "num_layers": 3, "dropout": 0.0}
+    taken = {key: value for key, value in usual.items() if key in recipe.parameters}
+    config = TrainConfig(epochs=100, lr=lr, weight_decay=0.0, scheduler="step", scheduler_epochs=50)
+    arguments = {**recipe.model_args, **taken, **model_args, "pool": pool}
+    return Recipe(recipe.model, arguments, config)
+
+
+# Mini-batches of 32, and a learning rate that is halved after 50 epochs: those of Xu et al. (ICLR
+# 2019) for GIN, with their readout of all layers. The rest was not searched.
+GRAPH_RECIPES: dict[str, Recipe] = {
+    "gin": _of_graphs("gin", "sum", hidden_channels=32, num_layers=4, dropout=0.5, jk="cat"),
+    "gcn": _of_graphs("gcn", "mean", jk="last"),
+    "gat": _of_graphs("gat", "mean", lr=0.005, hidden_channels=16, heads=4, jk="last"),
+    "gatv2": _of_graphs("gatv2", "mean", lr=0.005, hidden_channels=16, heads=4, jk="last"),
+    "sage": _of_graphs("sage", "mean", jk="last"),
+    "chebnet": _of_graphs("chebnet", "mean", jk="last"),
+    "tagcn": _of_graphs("tagcn", "mean", jk="last"),
+    "sgc": _of_graphs("sgc", "mean"),
+    "appnp": _of_graphs("appnp", "mean"),
+    "ppnp": _of_graphs("ppnp", "mean"),
+    "gnn": _of_graphs("gnn", "mean", num_layers=2, state_channels=32, transition="mlp"),
+    "ignn": _of_graphs("ignn", "mean", num_layers=1),
+}
+
+
+def recipes_of(level: str) -> dict[str, Recipe]:
+    """The recipes of models of nodes ("node") or of graphs ("graph")."""
+    return GRAPH_RECIPES if level == "graph" else RECIPES

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from .history import TrainResult
+from .history import Run, TrainResult
 
 SCHEMA = 1
 
@@ -23,33 +23,46 @@ def mean_std(values: Sequence[float]) -> dict[str, float]:
 def make_record(
     dataset: str,
     model: str,
-    seeds: Sequence[int],
+    task: str,
+    runs: Sequence[Run],
     results: Sequence[TrainResult],
     run_dir: str,
 ) -> dict[str, Any]:
-    """The record of one model trained on one dataset with several seeds.
+    """The record of one model trained on one dataset with several seeds, and in several folds.
 
-    Accuracies and F1 are fractions. `epochs` is the mean number of epochs that ran, and
-    `metrics` are those of the test nodes. `converged` is the fraction of the epochs in which every
-    fixed-point solve converged, None for a model without.
+    Accuracies, F1 and AUC are fractions. `val`, `test` and `metrics` are mean and standard
+    deviation over the seeds or, where there are folds, over the folds' means over the seeds.
+    `epochs` is the mean number of epochs that ran, and `metrics` are those of the test part.
+    `converged` is the fraction of the epochs in which every fixed-point solve converged, None for a
+    model without.
     """
-    val = [result.val["accuracy"] for result in results]
-    test = [result.test["accuracy"] for result in results]
+    metric = results[0].metric
     epochs = sum(len(result.history) for result in results)
     solved = [epoch.converged for result in results for epoch in result.history]
     converged = sum(map(bool, solved)) / epochs if any(c is not None for c in solved) else None
+    folds = {run.fold for run in runs}
+
+    def spread(values: Sequence[float]) -> dict[str, float]:
+        if len(folds) == 1:
+            return mean_std(values)
+        by_fold: dict[int | None, list[float]] = {}
+        for run, value in zip(runs, values, strict=True):
+            by_fold.setdefault(run.fold, []).append(value)
+        return mean_std([statistics.fmean(of_fold) for of_fold in by_fold.values()])
+
+    test = [result.test[metric] for result in results]
     return {
         "schema": SCHEMA,
         "dataset": dataset,
         "model": model,
-        "task": "node-classification",
-        "seeds": list(seeds),
-        "folds": None,
-        "metric": "accuracy",
-        "val": mean_std(val),
-        "test": {**mean_std(test), "per_run": test},
+        "task": task,
+        "seeds": list(dict.fromkeys(run.seed for run in runs)),
+        "folds": None if folds == {None} else len(folds),
+        "metric": metric,
+        "val": spread([result.val[metric] for result in results]),
+        "test": {**spread(test), "per_run": test},
         "metrics": {
-            name: mean_std([result.test[name] for result in results]) for name in results[0].test
+            name: spread([result.test[name] for result in results]) for name in results[0].test
         },
         "epochs": epochs / len(results),
         "seconds_per_epoch": sum(result.seconds for result in results) / epochs,

@@ -1,15 +1,24 @@
 """All that says what a run is: the content of its config.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from types import NoneType
 from typing import Any
 
+import torch
+from torch import nn
+
 from .._errors import unknown_choice
-from ..graph import Graph
+from ..models import Rescaled
 from .config import TrainConfig
-from .recipes import RECIPES, Recipe
+from .examples import Data, examples_of
+from .loss import mean_and_deviation
+from .material import Material
+from .recipes import Recipe, recipes_of
 from .state import digest
+from .task import Kind, Level
 
 
 @dataclass(frozen=True)
@@ -24,9 +33,12 @@ class RunConfig:
         train: the fields of TrainConfig.
         seeds: one training for each.
         device: "cpu", "cuda" or "cuda:N".
-        graph: the digest of the graph that is trained on.
+        task: the name of a Task, such as "node-classification".
+        folds: how many splits of the data are trained on; None: the one that it has.
+        grid: what the settings are tried of, by name; the validation part chooses.
+        graph: the digest of the graph, or of all graphs.
         in_channels: features of a node.
-        out_channels: classes.
+        out_channels: classes, labels or numbers.
         versions: of the packages that it was begun with.
     """
 
@@ -37,6 +49,9 @@ class RunConfig:
     train: dict[str, Any]
     seeds: list[int]
     device: str
+    task: str
+    folds: int | None
+    grid: dict[str, list[Any]]
     graph: str
     in_channels: int
     out_channels: int
@@ -51,8 +66,9 @@ class RunConfig:
         recipe: Recipe,
         seeds: Sequence[int],
         device: str,
-        graph: Graph,
-        out_channels: int,
+        material: Material,
+        folds: int | None = None,
+        grid: Mapping[str, Sequence[Any]] | None = None,
     ) -> "RunConfig":
         return cls(
             dataset,
@@ -62,9 +78,12 @@ class RunConfig:
             asdict(recipe.config),
             list(seeds),
             device,
-            digest(graph),
-            graph.num_features,
-            out_channels,
+            material.task.name,
+            folds,
+            {name: list(values) for name, values in (grid or {}).items()},
+            digest(material.whole),
+            material.whole.num_features,
+            material.num_outputs,
             {name: installed_version(name) for name in ("gnnlib", "torch")},
         )
 
@@ -76,21 +95,25 @@ class RunConfig:
             ValueError: something is missing, is of a wrong kind or is no setting of the model.
         """
         kinds = {"transforms": list, "seeds": list, "in_channels": int, "out_channels": int}
-        kinds |= {"model_args": dict, "train": dict, "versions": dict}
+        kinds |= {"model_args": dict, "train": dict, "versions": dict, "grid": dict}
+        kinds |= {"folds": (int, NoneType)}
         for field in fields(cls):
             if field.name not in content:
                 raise ValueError(f"the run's config lacks {field.name!r}")
             kind, value = kinds.get(field.name, str), content[field.name]
             if not isinstance(value, kind):
-                raise ValueError(f"{field.name} must be a {kind.__name__} in the run's config")
+                names = " or ".join(k.__name__ for k in (kind if type(kind) is tuple else (kind,)))
+                raise ValueError(f"{field.name} must be a {names} in the run's config")
         config = cls(**{field.name: content[field.name] for field in fields(cls)})
-        if config.model not in RECIPES:
-            raise unknown_choice("model", config.model, RECIPES)
-        known = {
-            "model_args": RECIPES[config.model].parameters,
-            "train": [field.name for field in fields(TrainConfig)],
-        }
-        for table, names in known.items():
+        recipes, train = recipes_of(config.level), [field.name for field in fields(TrainConfig)]
+        if config.model not in recipes:
+            raise unknown_choice("model", config.model, recipes)
+        parameters = recipes[config.model].parameters
+        for table, names in (
+            ("model_args", parameters),
+            ("train", train),
+            ("grid", parameters + train),
+        ):
             for name in content[table]:
                 if name not in names:
                     raise unknown_choice(f"{table} of the run's config", name, names)
@@ -99,9 +122,37 @@ class RunConfig:
         return config
 
     @property
+    def level(self) -> Level:
+        return "graph" if self.task.startswith("graph-") else "node"
+
+    @property
+    def kind(self) -> Kind:
+        return self.task.partition("-")[2]  # pyright: ignore[reportReturnType]
+
+    @property
     def recipe(self) -> Recipe:
-        model = RECIPES[self.model].model
+        model = recipes_of(self.level)[self.model].model
         return Recipe(model, self.model_args, TrainConfig(**self.train))
+
+    @property
+    def choices(self) -> list[dict[str, Any]]:
+        """The settings of each candidate: every combination of the grid's values."""
+        rows = product(*self.grid.values())
+        return [dict(zip(self.grid, values, strict=True)) for values in rows]
+
+    def build(self, choice: Mapping[str, Any], data: Data | None = None) -> nn.Module:
+        """A model of one of `choices` with fresh weights.
+
+        A model of numbers is a `Rescaled` one, with mean and deviation of the labels that `data`
+        trains on; without `data` they are to be loaded.
+        """
+        model = self.recipe.override(**choice).build(self.in_channels, self.out_channels)
+        if self.kind != "regression":
+            return model
+        shift, scale = torch.zeros(self.out_channels), torch.ones(self.out_channels)
+        if data is not None:
+            shift, scale = mean_and_deviation(examples_of(data).y["train"].cpu())
+        return Rescaled(model, shift, scale)
 
 
 def installed_version(package: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .atomic import atomic_write
 from .checkpoint import save_checkpoint
-from .history import TrainResult, history_csv, history_json
+from .history import Run, TrainResult, history_csv, history_json
 
 if TYPE_CHECKING:
     from .run import Outcome
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class RunFolder:
     """A folder with a run's settings, history, numbers and weights.
 
-    Files: config.json, history.csv and history.json (one line per seed and epoch), result.json,
-    model.pt (the best seed's state_dict, loadable with `torch.load(weights_only=True)`) and, from
+    Files: config.json, history.csv and history.json (one line per run and epoch), result.json,
+    model.pt (the best run's state_dict, loadable with `torch.load(weights_only=True)`) and, from
     the plots, curves.png. While a run is not complete, the folder `progress` in it holds what
-    going on needs: checkpoints, and the results of the seeds that have finished. Every file is
+    going on needs: checkpoints, and the results of the runs that have finished. Every file is
     written in one step: it is whole, or is not there.
 
     Args:
@@ -126,9 +126,9 @@ class RunFolder:
             raise FileNotFoundError(f"the run in {self.path} is not complete: no result.json")
         return self.read_json("result.json")
 
-    def finish(self, record: dict[str, Any], seeds: Sequence[int], outcome: "Outcome") -> None:
+    def finish(self, record: dict[str, Any], outcome: "Outcome") -> None:
         """Writes history, weights and, last, the result; the run is complete then."""
-        self.write_history(seeds, outcome.results)
+        self.write_history(outcome.runs, outcome.results)
         self.write_model(outcome.weights)
         self.write_result(record)
         shutil.rmtree(self.progress, ignore_errors=True)
@@ -148,10 +148,9 @@ class RunFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         self.write_json("result.json", result)
 
-    def write_history(self, seeds: Sequence[int], results: Iterable[TrainResult]) -> None:
-        results = list(results)
-        self._write_text("history.csv", history_csv(seeds, results))
-        self._write_text("history.json", history_json(seeds, results))
+    def write_history(self, runs: Sequence[Run], results: Sequence[TrainResult]) -> None:
+        self._write_text("history.csv", history_csv(runs, results))
+        self._write_text("history.json", history_json(runs, results))
 
     def write_model(self, state_dict: dict[str, Tensor]) -> None:
         save_checkpoint(self.path / "model.pt", state_dict)

@@ -9,12 +9,15 @@ from torch import nn
 from ..graph import Graph
 from ._checks import check_finite
 from .checkpoint import load_checkpoint
+from .config import METRICS
 from .graph_file import find_source
-from .history import Epoch, TrainResult
+from .history import Epoch, TrainResult, read_history
 from .run_config import RunConfig
 from .run_folder import RunFolder
 from .sources import SOURCES
+from .splits import Split
 from .state import digest
+from .task import Task
 
 
 class SavedRun:
@@ -43,7 +46,7 @@ class SavedRun:
     def graph(self, path: str | Path | None = None) -> Graph:
         """The graph that the run was trained on, or the one in a file, as the model wants it.
 
-        The run's transforms are applied to both.
+        Of a run on many graphs it is a Batch of all of them. The run's transforms are applied.
 
         Raises:
             ValueError: a graph with another number of features than the model takes, without x or
@@ -56,8 +59,10 @@ class SavedRun:
                 f"{dataset} must be prepared as the run did it, by {self.config.transforms}; "
                 f"this gnnlib does {names}"
             )
-        graph = find_source(dataset).open()[0] if path is None else Graph.load(path)
+        graph = find_source(dataset).graphs() if path is None else Graph.load(path)
         where = dataset if path is None else path
+        for transform in transforms:
+            graph = transform(graph)
         if "x" not in graph:
             raise ValueError(f"the graph in {where} has no x, which the model needs")
         if len(graph.x.shape) != 2 or graph.x.shape[1] != self.config.in_channels:
@@ -66,8 +71,6 @@ class SavedRun:
                 f"got shape {tuple(graph.x.shape)} in {where}"
             )
         check_finite("x", graph.x)
-        for transform in transforms:
-            graph = transform(graph)
         if path is None and digest(graph) != self.config.graph:
             raise ValueError(
                 f"the graph of {dataset} must be the one that the run was trained on, and has "
@@ -75,30 +78,41 @@ class SavedRun:
             )
         return graph
 
-    def model(self) -> nn.Module:
-        """The model of the best seed, in evaluation mode."""
+    @property
+    def task(self) -> Task:
+        """What it was trained to do."""
         config = self.config
+        return Task(config.level, config.kind, self.folder.result()["metric"])
+
+    def split(self) -> Split:
+        """The rows that the best run was trained, validated and tested on."""
+        material = find_source(self.config.dataset).load(self.config.folds)
+        return material.split(self.folder.result().get("best_fold") or 0)
+
+    def model(self) -> nn.Module:
+        """The model of the best run, in evaluation mode."""
         with torch.random.fork_rng([]):  # its first weights are drawn for nothing
-            model = config.recipe.build(config.in_channels, config.out_channels)
+            model = self.config.build(self.folder.result().get("best_choice") or {})
         model.load_state_dict(load_checkpoint(self.folder.path / "model.pt"))
         return model.eval()
 
     def results(self) -> list[TrainResult]:
-        """History and best epoch of each seed; the metrics stand in `folder.result()`.
+        """History and best epoch of each run; the metrics stand in `folder.result()`.
 
         Raises:
             ValueError: history.json is damaged.
         """
-        path = self.folder.path / "history.json"
+        path, metric = self.folder.path / "history.json", self.folder.result()["metric"]
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-            histories: dict[int, list[Epoch]] = {}
-            for row in rows:
-                histories.setdefault(row.pop("seed"), []).append(Epoch(**row))
+            histories = read_history(json.loads(path.read_text(encoding="utf-8")), metric)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is damaged: {error}") from None
-        return [TrainResult(history, _best(history), {}, {}, 0.0) for history in histories.values()]
+        return [
+            TrainResult(history, _best(history, metric), {}, {}, 0.0, metric)
+            for history in histories.values()
+        ]
 
 
-def _best(history: list[Epoch]) -> int:
-    return max(history, key=lambda epoch: (epoch.val_accuracy, -epoch.val_loss)).epoch
+def _best(history: list[Epoch], metric: str) -> int:
+    sign = 1 if METRICS[metric].more_is_better else -1
+    return max(history, key=lambda epoch: (sign * epoch.val_metric, -epoch.val_loss)).epoch

@@ -1,37 +1,47 @@
 """All that changes while a model trains, and what a checkpoint of it must fit."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..batch import Batch
 from ..features import SparseFeatures
 from ..graph import Graph
 from .config import TrainConfig
 from .early_stopping import EarlyStopping
 from .history import Epoch
 from .schedule import Schedule
+from .task import Task
 
-FORMAT = 1
+FORMAT = 2
 
 
 class TrainState:
     """Model, optimizer, learning rate, best weights, history, random numbers and time of a run."""
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, graph: Graph, config: TrainConfig
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        graphs: Mapping[str, Graph],
+        task: Task,
+        config: TrainConfig,
     ):
         self.model = model
         self.optimizer = optimizer
-        self.graph = graph
+        self.graphs = graphs
+        self.device = next(iter(graphs.values())).device
+        self.task = task
         self.config = config
         self.schedule = Schedule(optimizer, config)
         self.stopping = EarlyStopping(model, config.patience)
         self.history: list[Epoch] = []
         self.seconds = 0.0
-        self._graph_digest: str | None = None
+        self._graph_digests: dict[str, Any] = {}
 
     @property
     def finished(self) -> bool:
@@ -48,7 +58,7 @@ class TrainState:
             "stopping": self.stopping.state_dict(),
             "history": [list(epoch) for epoch in self.history],
             "seconds": self.seconds,
-            "random": random_state(self.graph.device),
+            "random": random_state(self.device),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -66,26 +76,32 @@ class TrainState:
         self.stopping.load_state_dict(state["stopping"])
         self.history = [Epoch(*values) for values in state["history"]]
         self.seconds = state["seconds"]
-        set_random_state(state["random"], self.graph.device)
+        set_random_state(state["random"], self.device)
 
     def _fingerprint(self) -> dict[str, Any]:
-        if self._graph_digest is None:  # the graph stays the same
-            self._graph_digest = digest(self.graph)
+        if not self._graph_digests:  # the graphs stay the same
+            self._graph_digests = {
+                name: {
+                    "num_nodes": graph.num_nodes,
+                    "num_edges": graph.num_edges,
+                    "content": digest(graph),
+                }
+                for name, graph in self.graphs.items()
+            }
         return {
             "config": asdict(self.config),
+            "task": self.task.to_dict(),
             "model": {
                 name: f"{value.dtype} {tuple(value.shape)}"
                 for name, value in self.model.state_dict().items()
             },
-            "graph": {
-                "num_nodes": self.graph.num_nodes,
-                "num_edges": self.graph.num_edges,
-                "content": self._graph_digest,
-            },
+            **self._graph_digests,
         }
 
 
 def _check_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
+    if missing := given.keys() ^ saved.keys():
+        raise ValueError(f"it is of another training: one of the two has no {min(missing)}")
     for part, values in given.items():
         for name in sorted(values.keys() | saved[part].keys()):
             was, now = saved[part].get(name), values.get(name)
@@ -94,7 +110,7 @@ def _check_same(saved: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def digest(graph: Graph) -> str:
-    """A hash of all tensors of a graph, their names, kinds and shapes.
+    """A hash of all tensors of a graph or a Batch, their names, kinds and shapes.
 
     Example:
         >>> a, b = (Graph(torch.tensor([[0], [1]]), y=torch.tensor([0, y])) for y in (1, 2))
@@ -103,6 +119,8 @@ def digest(graph: Graph) -> str:
     """
     sha = hashlib.sha256()
     tensors: list[tuple[str, Tensor]] = [("edge_index", graph.edge_index)]
+    if isinstance(graph, Batch):
+        tensors.append(("graph_ptr", graph.graph_ptr))
     for name, value in graph.items():
         if isinstance(value, SparseFeatures):
             parts = (value.structure.ptr, value.structure.col, value.values)

@@ -7,7 +7,7 @@ from .history import OF_FIXED_POINTS, Epoch
 
 
 class TensorBoard:
-    """Writes each epoch's losses, accuracies and learning rate for TensorBoard: an `on_epoch`.
+    """Writes each epoch's losses, metrics and learning rate for TensorBoard: an `on_epoch`.
 
     For models with fixed points also iterations, residual and convergence.
 
@@ -16,6 +16,7 @@ class TensorBoard:
 
     Args:
         folder: where the event files go; one folder for each training.
+        metric: what the metric is called.
 
     Raises:
         ModuleNotFoundError: tensorboard is not installed.
@@ -29,21 +30,22 @@ class TensorBoard:
         1
     """
 
-    def __init__(self, folder: str | os.PathLike[str]):
+    def __init__(self, folder: str | os.PathLike[str], metric: str = "accuracy"):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ModuleNotFoundError(
                 "TensorBoard needs tensorboard: pip install 'gnnlib[tensorboard]'"
             ) from None
+        self._metric = metric
         self._writer = SummaryWriter(os.fspath(folder), purge_step=0)
 
     def __call__(self, epoch: Epoch) -> None:
         values = {
             "loss/train": epoch.train_loss,
             "loss/validation": epoch.val_loss,
-            "accuracy/train": epoch.train_accuracy,
-            "accuracy/validation": epoch.val_accuracy,
+            f"{self._metric}/train": epoch.train_metric,
+            f"{self._metric}/validation": epoch.val_metric,
             "lr": epoch.lr,
             **{f"fixed_point/{name}": getattr(epoch, name) for name in OF_FIXED_POINTS},
         }

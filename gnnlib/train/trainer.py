@@ -1,56 +1,72 @@
-"""The full-batch training loop."""
+"""The training loop."""
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .. import metrics
 from ..fixed_point import FixedPointDivergence, FixedPointWarning
 from ..graph import Graph
-from ._checks import MASKS, check_device, check_labels, check_trainable
+from ._checks import check_device, check_rows, check_trainable
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import TrainConfig
-from .convergence import convergence_of
+from .convergence import Convergence, convergence_of, worst_of
+from .examples import PARTS, Data, device_of, examples_of
 from .finite import finite_checked
 from .history import Epoch, TrainResult
 from .interrupt import deferred_interrupt
-from .loss import node_loss
 from .state import TrainState
+from .task import Kind, Task
 from .warned_once import warned_once
 
 
-class Trainer:
-    """Trains a model to classify the nodes of one graph.
+class _Stepped(NamedTuple):
+    """What the steps of an epoch gave: the mean loss, outputs, their labels, and all solves."""
 
-    Each epoch takes one Adam step on the loss of the nodes in `train_mask` and then measures the
-    nodes in `val_mask`. `EarlyStopping` says which epoch is the best; its weights are in the model
-    afterwards. `test_mask` is looked at once, at the end.
+    loss: float
+    out: Tensor
+    y: Tensor
+    solves: Convergence | None
+
+
+class Trainer:
+    """Trains a model on the nodes of one graph, or on many graphs.
+
+    The task follows from the labels: classes, several labels, or numbers (see `Task.of`), of nodes
+    (`y`) or of graphs (`graph_y`). On one graph each epoch takes one Adam step on the loss of the
+    nodes in `train_mask`; on many it goes through the training graphs in mini-batches, in a new
+    order each time. Then it measures the validation part. `EarlyStopping` says which epoch is the
+    best; its weights are in the model afterwards. The test part is looked at once, at the end.
 
     Of a model it uses, if they are there: `convs`, for `decay_layers`; `transition_parameters()`,
     for `transition_lr`; `penalty(graph)`, which is added to the training loss unless it is None;
     and the `last_report` of its fixed-point layers, for the history.
 
     Args:
-        model: called as `model(graph.x, graph)`, gives class scores [N, C].
-        graph: has x, y [N] int64, and train_mask, val_mask, test_mask [N] bool. Labels outside
-            the masks are not looked at.
+        model: called as `model(graph.x, graph)`, gives class scores [N, C] of the nodes, scores of
+            labels [N, L] or numbers [N, T]; of graphs [B, C] and so on, as `gnnlib.models.Readout`.
+        graph: a Graph with x, y [N] int64 (or [N, L], [N, T] floating), and train_mask, val_mask,
+            test_mask [N] bool. Labels outside the masks are not looked at. Or three sequences of
+            Graphs in a tuple: those to train, to validate and to test. They have graph_y [1] int64
+            (or [1, L], [1, T] floating); those that have none are trained on the y of their nodes.
         config: the settings; the defaults of `TrainConfig` when left out.
+        task: "classification", "multilabel" or "regression", where the labels do not say it.
         on_epoch: called with each `Epoch` as it ends.
 
     Raises:
-        ValueError: an empty graph or mask, something missing, NaN or infinite x, a label that the
-            model has no class for, a model on another device than the graph.
-        TypeError: y or a mask of a wrong kind.
+        ValueError: an empty graph, mask or part, something missing, NaN or infinite x, a label that
+            the model has no output for, a model on another device than the graph, a loss or a
+            metric that the task does not have.
+        TypeError: labels or a mask of a wrong kind.
 
     Example:
         >>> from gnnlib import Graph
-        >>> from gnnlib.models import GCN
+        >>> from gnnlib.models import GCN, GIN, Readout
         >>> ring = torch.arange(6)
         >>> masks = torch.tensor([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]) > 0
         >>> graph = Graph(
@@ -60,24 +76,33 @@ class Trainer:
         >>> result = Trainer(GCN(6, 4, 2), graph, TrainConfig(epochs=5)).fit()
         >>> len(result.history), sorted(result.test)
         (5, ['accuracy', 'f1_macro'])
+        >>> molecules = [
+        ...     Graph([[0, 1], [1, 0]], x=torch.randn(2, 4), graph_y=torch.tensor([[value]]))
+        ...     for value in (0.5, 1.5, 2.5, 3.5)
+        ... ]
+        >>> split = molecules[:2], molecules[2:3], molecules[3:]
+        >>> sorted(Trainer(Readout(GIN(4, 8, 1)), split, TrainConfig(epochs=2)).fit().test)
+        ['mae', 'rmse']
     """
 
     def __init__(
         self,
         model: nn.Module,
-        graph: Graph,
+        graph: Data,
         config: TrainConfig | None = None,
         *,
+        task: Kind | None = None,
         on_epoch: Callable[[Epoch], Any] | None = None,
     ):
-        check_trainable(graph)
-        check_device(model, graph)
-        self.model = model
-        self.graph = graph
         self.config = config or TrainConfig()
+        self.examples = examples_of(check_trainable(graph))
+        labels = torch.cat([self.examples.y[part] for part in PARTS])
+        self.task = Task.of(self.examples.level, labels, task, self.config.metric)
+        self.task.check_loss(self.config.loss)
+        check_device(model, self.examples.first)
+        self.model = model
         self.on_epoch = on_epoch
-        self._nodes = {mask: graph[mask].nonzero().squeeze(1) for mask in MASKS}
-        self._labels = {mask: graph.y[nodes] for mask, nodes in self._nodes.items()}
+        self._loss_weight: Tensor | None = None
 
     @warned_once(FixedPointWarning)
     def fit(
@@ -114,17 +139,19 @@ class Trainer:
             raise ValueError("resume=True needs a checkpoint to go on from, got checkpoint=None")
         if not checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}")
-        self._loss_weight = self._class_weight(check_labels(self._logits(), self.graph))
+        num_outputs = self._check_labels(self._outputs(PARTS))
+        self._loss_weight = self.task.weight(self.config, num_outputs, self.examples.y)
         optimizer = torch.optim.Adam(self._parameter_groups(), lr=self.config.lr)
-        state = TrainState(self.model, optimizer, self.graph, self.config)
+        state = TrainState(self.model, optimizer, self.examples.graphs, self.task, self.config)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             self._load(state, checkpoint)
         with deferred_interrupt() as interrupted:
             self._train(state, checkpoint, checkpoint_seconds, interrupted)
         state.stopping.restore()
-        logits = self._logits()
-        val, test = (self._metrics(logits, mask) for mask in ("val_mask", "test_mask"))
-        return TrainResult(state.history, state.stopping.best_epoch, val, test, state.seconds)
+        out = self._outputs(("val", "test"))
+        val, test = (self.task.measures(out[part], self.examples.y[part]) for part in out)
+        best, metric = state.stopping.best_epoch, self.task.metric
+        return TrainResult(state.history, best, val, test, state.seconds, metric)
 
     def _load(self, state: TrainState, checkpoint: str | os.PathLike[str]) -> None:
         content = load_checkpoint(checkpoint)
@@ -150,7 +177,8 @@ class Trainer:
         while not state.finished:
             epoch = self._epoch(len(state.history) + 1, state)
             state.history.append(epoch)
-            state.stopping.update(epoch.epoch, epoch.val_accuracy, epoch.val_loss)
+            score = self.task.score(epoch.val_metric)
+            state.stopping.update(epoch.epoch, score, epoch.val_loss)
             state.schedule.step(epoch.val_loss)
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
@@ -165,33 +193,47 @@ class Trainer:
                 return
 
     def _epoch(self, number: int, state: TrainState) -> Epoch:
-        optimizer = state.optimizer
-        self.model.train()
-        optimizer.zero_grad()
+        stepped = self._steps(number, state)
         with self._checks(number):
-            loss = self._penalised(self._loss(self._forward(), "train_mask"))
-            loss.backward()
-        trained = convergence_of(self.model)
-        if self.config.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
-        optimizer.step()
-        with self._checks(number):
-            logits = self._logits()
+            out = self._outputs(("val",) if self.examples.many else ("train", "val"))
         validated = convergence_of(self.model)
-        train_loss, val_loss = loss.item(), self._loss(logits, "val_mask").item()
+        y = self.examples.y
+        train_loss, val_loss = stepped.loss, self._loss(out["val"], y["val"]).item()
         if not (abs(train_loss) < float("inf") and abs(val_loss) < float("inf")):
             raise FloatingPointError(
                 f"training diverged: at epoch {number} the training loss is {train_loss} and the "
                 f"validation loss {val_loss}; try a smaller lr than {self.config.lr}, or "
                 "check_finite to see where it begins"
             )
-        train_accuracy = self._accuracy(logits, "train_mask")
-        val_accuracy = self._accuracy(logits, "val_mask")
-        epoch = Epoch(number, train_loss, train_accuracy, val_loss, val_accuracy, state.schedule.lr)
-        if trained is None or validated is None:
+        # A pass over all training graphs, only to measure them, would cost a third of the epoch.
+        trained = (stepped.out, stepped.y) if self.examples.many else (out["train"], y["train"])
+        train, val = self.task.measure(*trained), self.task.measure(out["val"], y["val"])
+        epoch = Epoch(number, train_loss, train, val_loss, val, state.schedule.lr)
+        if stepped.solves is None or validated is None:
             return epoch
-        converged = trained.converged and validated.converged
-        return epoch._replace(**trained._replace(converged=converged)._asdict())
+        converged = stepped.solves.converged and validated.converged
+        return epoch._replace(**stepped.solves._replace(converged=converged)._asdict())
+
+    def _steps(self, number: int, state: TrainState) -> _Stepped:
+        self.model.train()
+        losses, outputs, labels, solves = [], [], [], []
+        for graph, rows, y in self.examples.steps(self.config.batch_size):
+            state.optimizer.zero_grad()
+            with self._checks(number):
+                out = self._forward(graph)
+                out = out if rows is None else out[rows]
+                loss = self._penalised(self._loss(out, y), graph)
+                loss.backward()
+            solves.append(convergence_of(self.model))
+            if self.config.grad_clip is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+            state.optimizer.step()
+            losses.append(loss.detach())
+            outputs.append(out.detach())
+            labels.append(y)
+        sums = [a * len(y) for a, y in zip(torch.stack(losses).tolist(), labels)]
+        y = torch.cat(labels)
+        return _Stepped(sum(sums) / len(y), torch.cat(outputs), y, worst_of(solves))
 
     @contextmanager
     def _checks(self, number: int) -> Iterator[None]:
@@ -202,54 +244,37 @@ class Trainer:
             error.args = (f"at epoch {number}: {error}",)  # it stays what it is, with its report
             raise
 
-    def _forward(self) -> Tensor:
+    def _forward(self, graph: Graph) -> Tensor:
         if self.config.amp is None:
-            return self.model(self.graph.x, self.graph)
-        with torch.autocast(self.graph.device.type, torch.bfloat16):
-            logits = self.model(self.graph.x, self.graph)
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
+            out = self.model(graph.x, graph)
+        else:
+            with torch.autocast(graph.device.type, torch.bfloat16):
+                out = self.model(graph.x, graph)
+            out = out.float() if out.dtype == torch.bfloat16 else out
+        check_rows(out, graph, self.examples.level)
+        return out
 
     @torch.no_grad()
-    def _logits(self) -> Tensor:
+    def _outputs(self, parts: Sequence[str]) -> dict[str, Tensor]:
         self.model.eval()
-        return self._forward()
+        return self.examples.outputs(self._forward, parts)
 
-    def _loss(self, logits: Tensor, mask: str) -> Tensor:
-        scores, y = logits[self._nodes[mask]], self._labels[mask]
-        return node_loss(scores, y, self.config.loss, self._loss_weight)
+    def _check_labels(self, out: Mapping[str, Tensor]) -> int:
+        """The number of the model's outputs, which must fit the labels, as these the task."""
+        for part, y in self.examples.y.items():
+            rows = None if self.examples.many else self.examples.rows[part]
+            where = f"the graphs of {part}" if rows is None else f"{part}_mask"
+            self.task.check_labels(where, out[part], y, rows)
+            self.task.measure(out[part], y)  # it may need labels that are not there
+        return out["train"].shape[1]
 
-    def _penalised(self, loss: Tensor) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+        return self.task.loss(out, y, self.config.loss, self._loss_weight)
+
+    def _penalised(self, loss: Tensor, graph: Graph) -> Tensor:
         penalty: Callable[[Graph], Tensor | None] | None = getattr(self.model, "penalty", None)
-        term = None if penalty is None else penalty(self.graph)
+        term = None if penalty is None else penalty(graph)
         return loss if term is None else loss + term
-
-    def _class_weight(self, num_classes: int) -> Tensor | None:
-        chosen = self.config.class_weights
-        if chosen is None:
-            return None
-        if chosen == "balanced":
-            count = self._labels["train_mask"].bincount(minlength=num_classes)
-            return count.sum() / (num_classes * count.clamp(min=1))
-        if len(chosen) != num_classes:
-            raise ValueError(
-                f"class_weights must have one number per class: the model has {num_classes}, "
-                f"got {len(chosen)}"
-            )
-        weight = torch.tensor(chosen, device=self.graph.device)
-        for mask in ("train_mask", "val_mask"):
-            if not weight[self._labels[mask]].any():
-                raise ValueError(f"class_weights {list(chosen)} give every node in {mask} weight 0")
-        return weight
-
-    def _accuracy(self, logits: Tensor, mask: str) -> float:
-        return metrics.accuracy(logits[self._nodes[mask]], self._labels[mask])
-
-    def _metrics(self, logits: Tensor, mask: str) -> dict[str, float]:
-        scores, y = logits[self._nodes[mask]], self._labels[mask]
-        return {
-            "accuracy": metrics.accuracy(scores, y),
-            "f1_macro": metrics.f1_macro(scores, y, scores.shape[1]),
-        }
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         """The parameters with weight decay and those without, and both kinds of the transition."""
@@ -275,7 +300,7 @@ class Trainer:
 
 def train_seed(
     build: Callable[[], nn.Module],
-    graph: Graph,
+    graph: Data,
     config: TrainConfig,
     seed: int,
     on_epoch: Callable[[Epoch], Any] | None = None,
@@ -299,8 +324,9 @@ def train_seed(
         >>> result.best_epoch in (1, 2)
         True
     """
-    with torch.random.fork_rng([graph.device] if graph.device.type == "cuda" else []):
+    device = device_of(graph)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        model = build().to(graph.device)
+        model = build().to(device)
         trainer = Trainer(model, graph, config, on_epoch=on_epoch)
         return model, trainer.fit(checkpoint, resume=resume, checkpoint_seconds=checkpoint_seconds)

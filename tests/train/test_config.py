@@ -19,8 +19,9 @@ def test_a_config_goes_through_json():
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("epochs", 0), ("patience", 0), ("decay_layers", 0), ("scheduler_epochs", 0)]
+    + [("batch_size", 0)]
     + [("lr", value) for value in (0.0, -1.0, math.nan, math.inf)]
-    + [("transition_lr", -0.1), ("transition_lr", math.inf), ("loss", "'l2'"), ("loss", None)]
+    + [("transition_lr", -0.1), ("transition_lr", math.inf), ("loss", "'l2'"), ("metric", "'acc'")]
     + [("weight_decay", -1e-3), ("weight_decay", math.nan), ("grad_clip", 0.0)]
     + [("scheduler_factor", 0.0), ("scheduler_factor", 1.0), ("grad_clip", math.inf)]
     + [("scheduler", "'cosin'"), ("amp", "'fp16'"), ("class_weights", "'even'")],

@@ -43,7 +43,7 @@ def test_training_learns_and_reports_what_the_model_then_does(graph):
     right = (model(graph.x, graph).argmax(1) == graph.y).float()
     assert result.test["accuracy"] == pytest.approx(right[graph.test_mask].mean().item())
     assert result.val["accuracy"] == pytest.approx(right[graph.val_mask].mean().item())
-    assert result.val["accuracy"] == max(epoch.val_accuracy for epoch in result.history)
+    assert result.val["accuracy"] == max(epoch.val_metric for epoch in result.history)
     assert result.test["accuracy"] > 0.9
     assert result.seconds > 0
 
@@ -51,7 +51,7 @@ def test_training_learns_and_reports_what_the_model_then_does(graph):
 def test_the_weights_of_the_best_epoch_are_restored(graph):
     model = Scripted(graph.y, right=[1, 4, 6, 5, 3])
     result = Trainer(model, graph, TrainConfig(epochs=5)).fit()
-    assert [round(6 * epoch.val_accuracy) for epoch in result.history] == [1, 4, 6, 5, 3]
+    assert [round(6 * epoch.val_metric) for epoch in result.history] == [1, 4, 6, 5, 3]
     assert result.best_epoch == 3
     assert int(model.epoch) == 3
     assert result.val["accuracy"] == 1
