@@ -19,7 +19,6 @@ PAPERS = {
     "Zhu et al. 2020": 'J. Zhu, Y. Yan, L. Zhao, M. Heimann, L. Akoglu, D. Koutra, "Beyond'
     ' homophily in graph neural networks: current limitations and effective designs", NeurIPS 2020',
 }
-ERRORS = ("rmse", "mae")  # metrics of which less is better, and which are no fractions
 
 
 @dataclass(frozen=True)

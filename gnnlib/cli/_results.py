@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..train.atomic import atomic_write
-from ._published import ERRORS, PAPERS, Row
+from ..train.config import METRICS
+from ._published import PAPERS, Row
 
-TITLES = {"accuracy": "accuracy", "roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": "MAE"}
 INTRODUCTION = """\
 # Published results
 
@@ -60,7 +60,7 @@ def page(rows: Mapping[str, Row], folder: Path) -> str:
             ours += f" [^{row.name}]"
             notes.append(f"[^{row.name}]: {row.remark}")
         published = f"{row.published}, {row.paper}" if row.published else "–"
-        metric = TITLES[row.metric]
+        metric = METRICS[row.metric].title
         theirs = row.theirs or "–"
         lines.append([row.name, metric, published, theirs, ours, row.ours, f"`{row.command}`"])
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -84,11 +84,12 @@ def is_worse(row: Row, record: Mapping[str, Any]) -> bool:
     mean, std = (float(number) for number in row.published.split(" ± "))
     _, scale = _form(row)
     behind = mean - scale * record["test"]["mean"]
-    return (-behind if row.metric in ERRORS else behind) > std
+    return (behind if METRICS[row.metric].more_is_better else -behind) > std
 
 
 def _form(row: Row) -> tuple[int, int]:
-    return (2, 1) if row.metric in ERRORS else (1, 100)
+    """Digits, and what a fraction is multiplied with."""
+    return (1, 100) if METRICS[row.metric].is_fraction else (2, 1)
 
 
 def _runs(record: Mapping[str, Any]) -> str:
