@@ -30,6 +30,7 @@ def main(traceback: bool) -> None:
     gnnlib train --model gat --seeds 10       another model, ten times
     gnnlib predict runs/cora-gcn-1            each node's class
     gnnlib plot runs/cora-gcn-1               its curves, as a picture
+    gnnlib reproduce --list                   published results to train for
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
