@@ -23,7 +23,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help train test test-slow sanitize lint format bench docs clean
+.PHONY: help train test test-slow sanitize lint format bench reproduce docs clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,9 @@ format: $(VENV)/.with-dev  ## put Python and C++ into the formats that lint asks
 
 bench: $(VENV)/.with-bench  ## the benchmarks against other libraries
 	$(RUN)/gnnlib bench all
+
+reproduce: $(VENV)/.with-mol  ## published results: the rows that take minutes, and docs/results.md
+	$(RUN)/gnnlib reproduce --folder docs/results --output docs/results.md
 
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(RUN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

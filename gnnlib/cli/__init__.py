@@ -15,6 +15,7 @@ from .datasets import datasets
 from .info import info
 from .plot import plot
 from .predict import predict
+from .reproduce import reproduce
 from .train import train
 
 
@@ -29,11 +30,12 @@ def main(traceback: bool) -> None:
     gnnlib train --model gat --seeds 10       another model, ten times
     gnnlib predict runs/cora-gcn-1            each node's class
     gnnlib plot runs/cora-gcn-1               its curves, as a picture
+    gnnlib reproduce --list                   published results to train for
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± still gets its result
 
 
-for command in (train, predict, plot, datasets, bench, info, completion):
+for command in (train, predict, plot, datasets, bench, reproduce, info, completion):
     main.add_command(command)
