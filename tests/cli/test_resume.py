@@ -1,10 +1,10 @@
 import json
 import signal
 import time
-from typing import Any
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 

@@ -12,7 +12,6 @@ from gnnlib.train import Epoch, Outcome, Run, TrainConfig, TrainResult, train_se
 from gnnlib.train.record import make_record, mean_std
 from gnnlib.train.run_folder import RunFolder
 
-
 TASK, RUNS = "node-classification", [Run(0), Run(1)]
 
 
@@ -23,7 +22,9 @@ def result_of(test: float, epochs: int = 4) -> TrainResult:
 
 
 def test_the_record_has_exactly_its_schema():
-    record = make_record("cora", "gcn", TASK, RUNS, [result_of(0.8, 4), result_of(0.9, 6)], "runs/1")
+    record = make_record(
+        "cora", "gcn", TASK, RUNS, [result_of(0.8, 4), result_of(0.9, 6)], "runs/1"
+    )
     assert record == {
         "schema": 1,
         "dataset": "cora",
