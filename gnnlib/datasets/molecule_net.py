@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from .._errors import unknown_choice
 from ..batch import Batch
 from ..graph import Graph
 from ._archive import gunzip
-from ._cache import cached
+from ._cache import cached, is_cached
 from ._dataset import Dataset
 from ._download import cache_root, fetch, find
 from ._errors import DatasetError
@@ -93,8 +94,7 @@ class MoleculeNet(Dataset):
             path = fetch(*_FOLDER, table.file, table.sha256, [table.url], root)
             return parse(path.read_bytes(), table)
 
-        source = [table.sha256, f"rdkit={rdkit_version()}"]
-        batch = cached(cache_root(root).joinpath(*_FOLDER), source, read)
+        batch = cached(cache_root(root).joinpath(*_FOLDER), _key(table), read)
         self.tasks = table.tasks
         self.kind = table.kind
         self.unreadable_rows = sorted({*range(table.rows)} - {*batch.graph_row.tolist()})
@@ -115,9 +115,16 @@ class MoleculeNet(Dataset):
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether `MoleculeNet(name)` needs no download: its file is in the cache or the mirror."""
+    """Whether `MoleculeNet(name)` needs no download: read before, or its file at hand."""
     table = _TABLES[name]
+    with suppress(ImportError):  # without RDKit nothing has been read
+        if is_cached(cache_root().joinpath(*_FOLDER), _key(table)):
+            return True
     return find(*_FOLDER, table.file, table.sha256) is not None
+
+
+def _key(table: "Table") -> list[str]:
+    return [table.sha256, f"rdkit={rdkit_version()}"]
 
 
 class Table(NamedTuple):

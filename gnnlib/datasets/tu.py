@@ -11,7 +11,7 @@ from .._errors import unknown_choice
 from ..batch import Batch
 from ..graph import Graph
 from ._archive import members
-from ._cache import cached
+from ._cache import cached, is_cached
 from ._dataset import Dataset
 from ._download import cache_root, fetch, find
 from ._errors import DatasetError
@@ -99,8 +99,8 @@ class TUDataset(Dataset):
             path = fetch(category, folder, f"{name}.zip", sha256, urls, root)
             return parse(path.read_bytes(), name, use_node_attr, use_edge_attr)
 
-        options = [f"use_node_attr={bool(use_node_attr)}", f"use_edge_attr={bool(use_edge_attr)}"]
-        batch = cached(cache_root(root) / category / folder, [name, sha256, *options], read)
+        key = _key(name, sha256, use_node_attr, use_edge_attr)
+        batch = cached(cache_root(root) / category / folder, key, read)
         super().__init__(
             name,
             batch,
@@ -112,10 +112,19 @@ class TUDataset(Dataset):
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether `TUDataset(name)`, a name of the table, needs no download: its file is in the cache
-    or the mirror."""
+    """Whether `TUDataset(name)`, a name of the table, needs no download: read before, or its file
+    in cache or mirror."""
     category, folder = _folder(name)
+    if is_cached(cache_root() / category / folder, _key(name, _CHECKSUMS[name])):
+        return True
     return find(category, folder, f"{name}.zip", _CHECKSUMS[name]) is not None
+
+
+def _key(
+    name: str, sha256: str, use_node_attr: bool = True, use_edge_attr: bool = True
+) -> list[str]:
+    options = [f"use_node_attr={bool(use_node_attr)}", f"use_edge_attr={bool(use_edge_attr)}"]
+    return [name, sha256, *options]
 
 
 def _folder(name: str) -> tuple[str, str]:

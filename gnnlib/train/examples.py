@@ -66,6 +66,7 @@ class ManyGraphs:
         self.level: Level = "graph" if "graph_y" in self.first else "node"
         name = "graph_y" if self.level == "graph" else "y"
         self.y = {part: batch[name] for part, batch in self.graphs.items()}
+        self.rows: dict[str, Tensor] = {}  # all of each part
         self._label = name
         self._evaluated: dict[str, list[Graph]] = {}
 

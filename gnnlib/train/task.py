@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from .. import metrics
@@ -102,7 +103,6 @@ class Task:
             TypeError: labels of another kind or shape.
 
         Example:
-            >>> import torch
             >>> Task.of("node", torch.tensor([[1.0, 0.0], [0.0, 1.0]])).name
             'node-multilabel'
         """
@@ -230,9 +230,8 @@ class Task:
                 f"class_weights must have one number per {what}: the model has {num_outputs}, "
                 f"got {len(chosen)}"
             )
-        weight = train.new_tensor(chosen, dtype=None if train.is_floating_point() else float)
+        weight = torch.tensor(chosen, device=train.device)
         if not self.is_multilabel:
-            weight = weight.float()
             for part in ("train", "val"):
                 if not weight[y[part]].any():
                     raise ValueError(

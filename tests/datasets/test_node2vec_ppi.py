@@ -5,7 +5,7 @@ import torch
 
 from gnnlib import Graph
 from gnnlib.datasets import DatasetError, Node2VecPPI
-from gnnlib.datasets.node2vec_ppi import _SOURCE, parse
+from gnnlib.datasets.node2vec_ppi import SOURCE, parse
 from tests.datasets.manifest import check_source
 from tests.datasets.test_damage import FLIPS, count_refused, flipped
 
@@ -63,7 +63,7 @@ def test_flipped_bits_and_cut_files(flips):
 
 def test_the_facts_of_the_real_files(mirror, cache, monkeypatch):
     monkeypatch.setenv("GNNLIB_MIRROR", str(mirror))
-    facts = check_source(mirror, _SOURCE)
+    facts = check_source(mirror, SOURCE)
     dataset = Node2VecPPI()
     graph = dataset[0]
     assert graph.num_nodes == facts["nodes"]
