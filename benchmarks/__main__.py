@@ -14,6 +14,7 @@ SUITES = {
     "accuracy": "accuracy on Cora over 10 seeds; not part of all",
     "scaling": "time against edges",
     "loader": "mini-batches of many graphs",
+    "loading": "datasets that were read before",
     "fixed-point": "fixed points against torchdeq",
     "edge-list": "a text file of edges against pandas",
     "imports": "what `import gnnlib` takes",
@@ -45,7 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
     import torch
 
-    from benchmarks import edge_list, graphs, imports, layers, loader, ops, report, scaling, timing
+    from benchmarks import (
+        edge_list,
+        graphs,
+        imports,
+        layers,
+        loader,
+        loading,
+        ops,
+        report,
+        scaling,
+        timing,
+    )
     from benchmarks.cases import Settings
     from benchmarks.fixed_point import batch, memory, speed, steps
     from benchmarks.layers import memory as layer_memory
@@ -80,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         "training": training.run,
         "scaling": scaling.run,
         "loader": loader.run,
+        "loading": loading.run,
         "edge-list": edge_list.run,
         "fixed-point": fixed_point,
         "accuracy": accuracy.run,

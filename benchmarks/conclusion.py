@@ -14,20 +14,20 @@ from benchmarks.report import folder, table
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- conclusion -->", "<!-- end of the conclusion -->"
-SUITES = ("ops", "layers", "scatter", "training", "memory")
-FACTS = ("date", "cpu", "cores", "threads", "kernels", "torch", "torch_geometric", "dgl")
+GATED = ("ops", "layers", "scatter", "training", "memory", "loader")
+TOLD = ("scaling", "accuracy", "edge_list", "loading")
+FACTS = ("date", "cpu", "cores", "threads", "kernels", "torch", "torch_geometric", "dgl", "pandas")
 
 
 def results() -> dict[str, dict[str, Any]]:
     """The records that there are, by suite."""
-    names = (*SUITES, "scaling", "accuracy")
-    files = {name: folder / f"{name}.json" for name in names}
+    files = {name: folder / f"{name}.json" for name in (*GATED, *TOLD)}
     return {name: json.loads(f.read_text()) for name, f in files.items() if f.is_file()}
 
 
 def text(records: dict[str, dict[str, Any]]) -> str:
     parts = [section(name, record) for name, record in records.items()]
-    missing = [name for name in (*SUITES, "scaling", "accuracy") if name not in records]
+    missing = [name for name in (*GATED, *TOLD) if name not in records]
     if missing:
         parts.append(f"Not measured yet: {', '.join(missing)}.")
     return "\n\n".join(parts)
@@ -39,7 +39,7 @@ def section(name: str, record: dict[str, Any]) -> str:
     )
     source = f"[{name}.md](results/{name}.md), `{record['command']}`, {facts}."
     parts = [f"### {record['title']}", source]
-    if name in SUITES:
+    if name in GATED:
         lines = gates.by_peer(record["rows"])
         held = [line for line in lines if line["verdict"]]
         missed = [line for line in held if "MISSED" in line["verdict"]]
@@ -52,7 +52,7 @@ def section(name: str, record: dict[str, Any]) -> str:
             parts += [table(small)]
     else:
         parts += ["\n".join(f"- {note}" for note in record["notes"])] if record["notes"] else []
-        parts += [table(record["rows"])] if name == "accuracy" else []
+        parts += [table(record["rows"])] if name != "scaling" else []
     return "\n\n".join(parts)
 
 

@@ -13,7 +13,12 @@ from torch import Tensor
 Graph = tuple[Tensor, int]  # edge_index [2, E], number of nodes
 
 
-def _file(relative: str) -> Path:
+def file(relative: str) -> Path:
+    """The path of a file.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
     folder = os.environ.get("GNNLIB_MIRROR", "")
     if not folder:
         raise FileNotFoundError(f"{relative}: GNNLIB_MIRROR is not set")
@@ -30,9 +35,9 @@ def _both_directions(source: np.ndarray, target: np.ndarray, num_nodes: int) -> 
     return torch.from_numpy(np.stack([key // num_nodes, key % num_nodes])), num_nodes
 
 
-def _npz(file: str) -> Graph:
+def _npz(name: str) -> Graph:
     folder = "copurchase_coauthor/gnn_benchmark_npz_compressed"
-    with np.load(_file(f"{folder}/{file}"), allow_pickle=False) as arrays:
+    with np.load(file(f"{folder}/{name}"), allow_pickle=False) as arrays:
         ptr, target = arrays["adj_indptr"], arrays["adj_indices"]
     num_nodes = len(ptr) - 1
     return _both_directions(np.repeat(np.arange(num_nodes), np.diff(ptr)), target, num_nodes)
@@ -47,7 +52,7 @@ def coauthor_physics() -> Graph:
 
 
 def facebook_pages() -> Graph:
-    path = _file("social/musae_facebook/facebook_edges.csv")
+    path = file("social/musae_facebook/facebook_edges.csv")
     source, target = np.loadtxt(path, delimiter=",", skiprows=1, dtype=np.int64).T
     return _both_directions(source, target, int(max(source.max(), target.max())) + 1)
 
@@ -55,7 +60,7 @@ def facebook_pages() -> Graph:
 def blogcatalog() -> Graph:
     from scipy.io import loadmat
 
-    matrix = loadmat(_file("social/blogcatalog_attributed/BlogCatalog.mat"))["Network"].tocoo()
+    matrix = loadmat(file("social/blogcatalog_attributed/BlogCatalog.mat"))["Network"].tocoo()
     return _both_directions(matrix.row, matrix.col, matrix.shape[0])
 
 
@@ -65,7 +70,7 @@ def pubmed() -> Graph | None:
 
     name = "ind.pubmed.graph"
     try:
-        data = _file(f"citation/planetoid_pubmed/{name}").read_bytes()
+        data = file(f"citation/planetoid_pubmed/{name}").read_bytes()
     except FileNotFoundError:
         return None
     source = f"{name} of the mirror"

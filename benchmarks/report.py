@@ -14,7 +14,7 @@ from benchmarks.timing import on_gpu
 from gnnlib import __version__, _extension
 
 folder = Path(__file__).parent / "results"
-PEERS = ("torch_geometric", "dgl", "torch_scatter", "torch_sparse", "torchdeq")
+PEERS = ("torch_geometric", "dgl", "torch_scatter", "torch_sparse", "torchdeq", "pandas")
 LOAD = os.getloadavg()[0]  # before anything was measured
 Rows = Sequence[Mapping[str, object]]
 

@@ -169,3 +169,22 @@ def _regrouped(graph: Graph, index: Tensor) -> Tensor:
     ptr = graph.graph_ptr.new_zeros(graph.num_graphs + 1)
     ptr[1:] = torch.bincount(group, minlength=graph.num_graphs).cumsum(0)
     return ptr
+
+
+def largest_components(graph: Graph, num_components: int = 1, connection: str = "weak") -> Graph:
+    """The nodes of the largest connected components; of two of one size, the one with the smallest
+    node number comes first."""
+    from scipy.sparse.csgraph import connected_components
+
+    count, labels = connected_components(graph.adj.to_scipy(), connection=connection)
+    if count <= num_components:
+        return graph
+    component = torch.from_numpy(labels).long()
+    nodes = torch.arange(graph.num_nodes)
+    first = nodes.new_full((count,), graph.num_nodes)
+    first.scatter_reduce_(0, component, nodes, "amin")
+    # By size, then by smallest node: no two ranks are equal.
+    rank = torch.bincount(component, minlength=count) * graph.num_nodes - first
+    kept = torch.zeros(count, dtype=torch.bool)
+    kept[rank.topk(num_components).indices] = True
+    return graph.subgraph(kept[component].to(graph.device))

@@ -97,7 +97,8 @@ def test_the_conclusion_is_written_between_its_marks(monkeypatch, tmp_path):
         assert "date 2026-01-02, cpu a machine" in text
         assert "1 of 1 gates met." in text
         assert text.count("### Operators") == 1
-        assert "Not measured yet: layers, scatter, training, memory, scaling, accuracy." in text
+        missing = "layers, scatter, training, memory, loader, scaling, accuracy, edge_list, loading"
+        assert f"Not measured yet: {missing}." in text
 
 
 def test_single_entries_of_a_gradient_may_differ_and_those_of_a_result_may_not():

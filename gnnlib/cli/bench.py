@@ -19,6 +19,7 @@ SUITES = (
     "accuracy",
     "scaling",
     "loader",
+    "loading",
     "fixed-point",
     "edge-list",
     "imports",
@@ -69,6 +70,7 @@ def bench(
     accuracy     accuracy on Cora over 10 seeds; not part of all
     scaling      time against edges
     loader       mini-batches of many graphs
+    loading      datasets that were read before
     fixed-point  fixed points against torchdeq
     edge-list    a text file of edges against pandas
     imports      what `import gnnlib` takes

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .._structure import largest_components
 from ..graph import Graph
 from ._edges import distinct
 from ._errors import DatasetError
@@ -40,7 +41,7 @@ def parse(
         y=torch.from_numpy(_labels(found["labels"], source)),
         num_nodes=num_nodes,
     )
-    return _largest_component(graph) if largest_component else graph
+    return largest_components(graph) if largest_component else graph
 
 
 def _entries(
@@ -83,10 +84,3 @@ def _labels(labels: np.ndarray, source: str) -> np.ndarray:
     if labels.min() < 0 or labels.max() >= len(labels):
         raise DatasetError(f"{source}: labels must be classes, numbered from 0")
     return labels.astype(np.int64)
-
-
-def _largest_component(graph: Graph) -> Graph:
-    from scipy.sparse.csgraph import connected_components
-
-    _, component = connected_components(graph.adj.to_scipy(), directed=False)
-    return graph.subgraph(torch.from_numpy(component == np.bincount(component).argmax()))

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from .._errors import unknown_choice
+from .._structure import largest_components
 from .._validate import as_size
 from ..graph import Graph
 
@@ -41,22 +40,9 @@ class LargestConnectedComponent:
             raise unknown_choice("connection", self.connection, ["weak", "strong"])
 
     def __call__(self, graph: Graph) -> Graph:
-        from scipy.sparse.csgraph import connected_components
-
         if graph.num_graphs != 1:
             raise ValueError(
                 "LargestConnectedComponent takes one graph at a time, got a batch of"
                 f" {graph.num_graphs}"
             )
-        count, labels = connected_components(graph.adj.to_scipy(), connection=self.connection)
-        if count <= self.num_components:
-            return graph
-        component = torch.from_numpy(labels).long()
-        nodes = torch.arange(graph.num_nodes)
-        first = nodes.new_full((count,), graph.num_nodes)
-        first.scatter_reduce_(0, component, nodes, "amin")
-        # By size, then by smallest node: no two ranks are equal.
-        rank = torch.bincount(component, minlength=count) * graph.num_nodes - first
-        kept = torch.zeros(count, dtype=torch.bool)
-        kept[rank.topk(self.num_components).indices] = True
-        return graph.subgraph(kept[component].to(graph.device))
+        return largest_components(graph, self.num_components, self.connection)

@@ -85,6 +85,15 @@ def test_accuracy():
     assert "±" in found[0]["accuracy, %"]
 
 
+@pytest.mark.usefixtures("_alone")
+def test_loading():
+    assert run("loading") == 0
+    (row,) = rows("loading")
+    assert (row["dataset"], row["edges"]) == ("karate", 156)
+    assert row["gnnlib ms"] > 0
+    assert row["PyG ms"] == ""  # which has no files of it
+
+
 class Wrong:
     """A library that adds everything twice."""
 
