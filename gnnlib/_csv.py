@@ -74,13 +74,12 @@ def _read(path: Path, lines: Iterator[str], separator: str | None) -> Cells:
     numbers, line = array("q"), 1
     try:
         names = _header(path, next(rows), first)
-        cells: list[list[str]] = [[] for _ in names]
+        kept: list[list[str]] = []
         line = rows.line_num + 1
         for row in rows:
             if len(row) == len(names):
                 numbers.append(before + line)
-                for column, cell in zip(cells, row):
-                    column.append(cell.strip())
+                kept.append(row)
             elif len(row) > 1 or any(map(str.strip, row)):
                 raise GraphFileError(
                     f"{path} line {before + line} must have {len(names)} cells"
@@ -90,7 +89,9 @@ def _read(path: Path, lines: Iterator[str], separator: str | None) -> Cells:
             line = rows.line_num + 1
     except csv.Error as error:
         raise GraphFileError(f"{path} line {before + line} is no CSV: {error}") from None
-    return Cells(path, dict(zip(names, cells)), numbers)
+    columns = zip(*kept) if kept else [()] * len(names)
+    stripped = ([cell.strip() for cell in column] for column in columns)
+    return Cells(path, dict(zip(names, stripped)), numbers)
 
 
 def _header(path: Path, row: list[str], text: str) -> list[str]:
@@ -145,12 +146,24 @@ def _texts(cells: list[str]) -> np.ndarray:
 
 
 def _typed(cells: list[str]) -> np.ndarray:
-    there = [cell for cell in cells if cell not in _EMPTY]
-    if all(map(is_number, there)):
-        if len(there) == len(cells) and all(map(_ID.fullmatch, cells)):
+    numbers = _numbers(cells)
+    if numbers is not None:
+        if all(map(_ID.fullmatch, cells)):
             return np.array(cells, dtype=object).astype(np.int64)
-        return np.array([float(cell or "nan") for cell in cells])
+        return np.array(numbers)
     told = {"true": True, "false": False}
-    if all(cell.lower() in told for cell in there):
-        return from_cells([told.get(cell.lower()) for cell in cells], "")
-    return _texts([cell if cell not in _EMPTY else "" for cell in cells])
+    there = [cell if cell not in _EMPTY else "" for cell in cells]
+    if all(cell.lower() in told for cell in there if cell):
+        return from_cells([told.get(cell.lower()) for cell in there], "")
+    return _texts(there)
+
+
+def _numbers(cells: list[str]) -> list[float] | None:
+    """The numbers that the cells spell, as `is_number` has it, NaN where there is none; or None."""
+    text = "".join(cells)
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        return [float(cell or "nan") for cell in cells]
+    except ValueError:
+        return None

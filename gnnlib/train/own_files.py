@@ -10,9 +10,11 @@ from typing import Any
 from .._errors import unknown_choice
 from ..csv_files import read_csv
 from ..datasets import Dataset
+from ..features import SparseFeatures
 from ..named_graph import NamedGraph
 
 PARTS = ("train", "val", "test")
+SPARSE = 0.1  # the share of x below which only what is not zero is kept
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class OwnFiles:
 
     @cached_property
     def named(self) -> NamedGraph:
-        """The graph and the names in the files, which are read once.
+        """The graph and the names in the files, which are read once. Of an x that is mostly zero,
+        such as words or many categories, only the others are kept.
 
         Raises:
             OSError, ValueError, TypeError: as `gnnlib.read_csv`; and a ValueError where there is no
@@ -89,6 +92,9 @@ class OwnFiles:
                 f"{self.nodes} must have labelled nodes to train, val and test, or say nothing of"
                 f" it; it has {counts}"
             )
+        if int(graph.x.count_nonzero()) < SPARSE * graph.x.numel():
+            sparse = SparseFeatures.from_dense(graph.x)
+            named = named._replace(graph=graph.replace(x=sparse))
         return named
 
     def open(self) -> Dataset:

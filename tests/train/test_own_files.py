@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from gnnlib import SparseFeatures
 from gnnlib.train.graph_file import find_source
 from gnnlib.train.own_files import OwnFiles
 
@@ -43,6 +44,17 @@ def test_without_a_split_a_seeded_one_has_its_share_of_each_class(files):
     split = find_source(own.nodes, own).load().split(0)
     classes = [own.named.graph.y[part].bincount().tolist() for part in split]
     assert classes == [[3, 3, 3], [1, 1, 1], [1, 1, 1]]
+
+
+def test_features_that_are_mostly_zero_are_kept_sparse(files):
+    town = [f"t{k}" for k in range(18)]
+    nodes = "id,town,kind\n" + "".join(f"{k * 7},{town[k]},{'abc'[k % 3]}\n" for k in range(18))
+    graph = files(nodes, split=None).named.graph
+    assert isinstance(graph.x, SparseFeatures) and graph.x.shape == (18, 18)
+    order = sorted(town)
+    expected = [[float(name == town[k]) for name in order] for k in range(18)]
+    assert graph.x.to_dense().tolist() == expected
+    assert not isinstance(files().named.graph.x, SparseFeatures)
 
 
 def test_json_holds_all_of_it(files):
