@@ -17,9 +17,9 @@ What papers report, and what `gnnlib reproduce` measures with few configurations
 --all` everything; each writes this page anew.
 
 Accuracy and ROC-AUC are in percent, and more is better; of RMSE, less is. Ours is the mean ± the
-standard deviation over all runs, one for each fold and seed, of the test part. Epoch and settings
-are chosen by the validation part. A note stands where ours is worse by more than the published
-standard deviation.
+standard deviation over the folds, of their test parts; several runs of a fold count as their mean.
+Epoch and settings are chosen by the validation part. A note stands where ours is worse by more than
+the published standard deviation.
 """
 
 
