@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from .. import metrics
@@ -72,7 +73,7 @@ class Task:
             the ROC-AUC of graphs' labels, the RMSE.
 
     Raises:
-        ValueError: an unknown kind, or a metric that it does not have.
+        ValueError: an unknown level or kind, or a metric that it does not have.
 
     Example:
         >>> task = Task("graph", "regression")
@@ -85,6 +86,8 @@ class Task:
     metric: str = ""
 
     def __post_init__(self) -> None:
+        if self.level not in ("node", "graph"):
+            raise unknown_choice("level", self.level, ("node", "graph"))
         if self.kind not in KINDS:
             raise unknown_choice("task", self.kind, KINDS)
         measures = KINDS[self.kind]
@@ -95,8 +98,8 @@ class Task:
 
     @classmethod
     def of(cls, level: Level, y: Tensor, kind: Kind | None = None, metric: str | None = None):
-        """The task that labels y are for: integers are classes; floating numbers that all are 0, 1
-        or NaN are labels, and others are to be predicted as they are.
+        """The task that labels y are for: integers are classes; rows of floating numbers that all
+        are 0, 1 or NaN are labels, and others are to be predicted as they are.
 
         Raises:
             TypeError: labels of another kind or shape.
@@ -230,15 +233,12 @@ class Task:
                 f"class_weights must have one number per {what}: the model has {num_outputs}, "
                 f"got {len(chosen)}"
             )
-        weight = train.new_tensor(chosen, dtype=None if train.is_floating_point() else float)
-        if not self.is_multilabel:
-            weight = weight.float()
-            for part in ("train", "val"):
-                if not weight[y[part]].any():
-                    raise ValueError(
-                        f"class_weights {list(chosen)} give every {self.level} in "
-                        f"{part}_mask weight 0"
-                    )
+        weight = torch.tensor(chosen, device=train.device)
+        for part in ("train", "val"):
+            if not self.is_multilabel and not weight[y[part]].any():
+                raise ValueError(
+                    f"class_weights {list(chosen)} give every {self.level} of {part} weight 0"
+                )
         return weight
 
     def measure(self, out: Tensor, y: Tensor) -> float:
