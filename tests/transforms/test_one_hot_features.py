@@ -88,4 +88,4 @@ def test_sizes_must_be_numbers_of_categories():
 
 
 def test_repr_is_what_a_config_records():
-    assert repr(OneHotFeatures([4, 2])) == "OneHotFeatures(x=(4, 2), edge_attr=None)"  # pyright: ignore
+    assert repr(OneHotFeatures((4, 2))) == "OneHotFeatures(x=(4, 2), edge_attr=None)"
