@@ -294,7 +294,6 @@ def _train(
             folds,
             run.seeds,
             folder,
-            numbered=run.folds is not None,
             checkpoint_seconds=checkpoint_seconds,
             on_begin=on_begin,
             on_epoch=on_epoch,

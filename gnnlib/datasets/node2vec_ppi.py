@@ -87,7 +87,7 @@ class Node2VecPPI(Dataset):
     ):
         graph = SOURCE.graph(parse, root, self_loops=self_loops)
         super().__init__(
-            "node2vec-ppi",
+            "ppi-node2vec",
             [graph.replace(**fractions(graph.num_nodes, train, val, seed))],
             num_classes=graph.y.shape[1],
             licence=LICENCE,

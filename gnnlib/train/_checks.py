@@ -36,7 +36,13 @@ def check_trainable(data: Data) -> Data:
                 f"the graphs must be on one device: {split.train.device} to train, "
                 f"{batch.device} in {where}"
             )
-        _check_inputs(batch)
+        y, first = batch[label], split.train[label]
+        if (y.dtype, y.shape[1:]) != (first.dtype, first.shape[1:]):
+            raise TypeError(
+                f"{label} must be alike in all parts: {first.dtype} of shape {tuple(first.shape)} "
+                f"to train, {y.dtype} of shape {tuple(y.shape)} in {where}"
+            )
+        _check_inputs(batch, f" of {where}")
     return split
 
 
@@ -58,10 +64,10 @@ def _contents(graph: Graph) -> str:
     return ", ".join(["edge_index", *graph.keys()])
 
 
-def _check_inputs(graph: Graph) -> None:
+def _check_inputs(graph: Graph, where: str = "") -> None:
     for name in ("x", "edge_weight", "edge_attr"):
         if name in graph:
-            check_finite(name, graph[name])
+            check_finite(name, graph[name], where)
 
 
 def _check_mask(name: str, mask: Tensor) -> None:
@@ -73,16 +79,18 @@ def _check_mask(name: str, mask: Tensor) -> None:
         raise ValueError(f"{name} must select at least one node, got none of {len(mask)}")
 
 
-def check_finite(name: str, x: Tensor | SparseFeatures) -> None:
+def check_finite(name: str, x: Tensor | SparseFeatures, where: str = "") -> None:
     values = x.values if isinstance(x, SparseFeatures) else x
     if not values.is_floating_point():
-        raise TypeError(f"{name} must be floating point to be trained on, got {values.dtype}")
+        raise TypeError(
+            f"{name}{where} must be floating point to be trained on, got {values.dtype}"
+        )
     bad = ~values.isfinite()
     if not bad.any():
         return
     rows = x.structure.row[bad] if isinstance(x, SparseFeatures) else bad.nonzero()[:, 0]
     raise ValueError(
-        f"{name} must be finite where a model is trained: "
+        f"{name}{where} must be finite where a model is trained: "
         f"{len(rows)} of its {values.numel()} values are NaN or infinite, "
         f"the first of them at {'edge' if name.startswith('edge') else 'node'} {rows.min().item()}"
     )

@@ -1,5 +1,6 @@
 """What a training makes small."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,14 +31,15 @@ def node_loss(
         >>> node_loss(torch.tensor([[0.5, 1.0], [1.0, 0.0]]), torch.tensor([1, 0]), "mse")
         tensor(0.1250)
     """
-    weight = None if weight is None else weight.to(scores.dtype)
     if kind == "cross_entropy":
-        return F.cross_entropy(scores, y, weight)
-    targets = F.one_hot(y, scores.shape[1]).to(scores.dtype)
-    each = (targets - scores).square().sum(1)  # [N]
+        each = F.cross_entropy(scores, y, reduction="none")  # [N]
+    else:
+        each = (F.one_hot(y, scores.shape[1]).to(scores.dtype) - scores).square().sum(1)
     if weight is None:
         return each.mean()
-    return (weight[y] * each).sum() / weight[y].sum()
+    weight = weight.to(scores.dtype)[y]
+    # A mini-batch may have only nodes of classes that weigh nothing.
+    return (weight * each).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 def label_loss(
@@ -107,8 +109,10 @@ def mean_and_deviation(y: Tensor) -> tuple[Tensor, Tensor]:
     y = y.reshape(len(y), -1)
     mean = y.nanmean(0)
     deviation = (y - mean).square().nanmean(0).sqrt()
-    none = ~(deviation > 0)  # NaN too: a column in which nothing is there
-    return mean.nan_to_num(), deviation.masked_fill(none, 1.0)
+    # Equal numbers need not have a deviation of 0: their mean is rounded.
+    inf = float("inf")
+    spread = y.nan_to_num(-inf).amax(0) > y.nan_to_num(inf).amin(0)
+    return mean.nan_to_num(), deviation.where(spread & (deviation > 0), 1.0)
 
 
 def _mean(each: Tensor, there: Tensor) -> Tensor:

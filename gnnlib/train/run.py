@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from ..fixed_point import FixedPointWarning
+from ..graph import Graph
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import METRICS, TrainConfig
-from .examples import Data, examples_of
+from .examples import Data, as_split
 from .history import Epoch, Run, TrainResult
 from .run_folder import RunFolder
 from .state import digest
@@ -121,7 +122,6 @@ def train_seeds(
         [lambda: graph],
         seeds,
         folder,
-        numbered=False,
         checkpoint_seconds=checkpoint_seconds,
         on_begin=None if on_begin is None else lambda run, _: on_begin(run.seed),
         on_epoch=on_epoch,
@@ -136,7 +136,6 @@ def train_folds(
     seeds: Sequence[int],
     folder: RunFolder,
     *,
-    numbered: bool = True,
     checkpoint_seconds: float = 30,
     on_begin: OnBegin = None,
     on_epoch: Callable[[Epoch], Any] | None = None,
@@ -153,8 +152,8 @@ def train_folds(
 
     Args:
         candidates: at least one; the first wins a tie.
-        folds: each gives the data of one split, as for `Trainer`.
-        numbered: the runs have the number of their fold.
+        folds: each gives the data of one split, as for `Trainer`. The runs have the number of their
+            fold where there are several.
         on_begin: called with each run and its candidate.
 
     Raises:
@@ -209,7 +208,7 @@ def train_folds(
     for fold, data in enumerate(folds):
         tried: dict[_Training, TrainResult] = {}
         for number in range(len(candidates)):
-            run = Run(seeds[0], fold if numbered else None)
+            run = Run(seeds[0], fold if len(folds) > 1 else None)
             tried[_Training(run, number)] = trained(data, run, number)
         best = max(tried, key=lambda training: _score(tried[training]))  # the first among equals
         chosen.append(best.candidate)
@@ -234,8 +233,8 @@ def _score(result: TrainResult) -> float:
 
 def digest_of(data: Data) -> str:
     """A hash of the graph, or of the graphs of all parts."""
-    graphs = examples_of(data).graphs
-    return " ".join(digest(graph) for graph in graphs.values())
+    graphs = [data] if isinstance(data, Graph) else as_split(data)
+    return " ".join(digest(graph) for graph in graphs)
 
 
 class _Progress:

@@ -73,7 +73,7 @@ class Task:
             the ROC-AUC of graphs' labels, the RMSE.
 
     Raises:
-        ValueError: an unknown kind, or a metric that it does not have.
+        ValueError: an unknown level or kind, or a metric that it does not have.
 
     Example:
         >>> task = Task("graph", "regression")
@@ -86,6 +86,8 @@ class Task:
     metric: str = ""
 
     def __post_init__(self) -> None:
+        if self.level not in ("node", "graph"):
+            raise unknown_choice("level", self.level, ("node", "graph"))
         if self.kind not in KINDS:
             raise unknown_choice("task", self.kind, KINDS)
         measures = KINDS[self.kind]
@@ -96,8 +98,8 @@ class Task:
 
     @classmethod
     def of(cls, level: Level, y: Tensor, kind: Kind | None = None, metric: str | None = None):
-        """The task that labels y are for: integers are classes; floating numbers that all are 0, 1
-        or NaN are labels, and others are to be predicted as they are.
+        """The task that labels y are for: integers are classes; rows of floating numbers that all
+        are 0, 1 or NaN are labels, and others are to be predicted as they are.
 
         Raises:
             TypeError: labels of another kind or shape.
@@ -231,13 +233,11 @@ class Task:
                 f"got {len(chosen)}"
             )
         weight = torch.tensor(chosen, device=train.device)
-        if not self.is_multilabel:
-            for part in ("train", "val"):
-                if not weight[y[part]].any():
-                    raise ValueError(
-                        f"class_weights {list(chosen)} give every {self.level} in "
-                        f"{part}_mask weight 0"
-                    )
+        for part in ("train", "val"):
+            if not self.is_multilabel and not weight[y[part]].any():
+                raise ValueError(
+                    f"class_weights {list(chosen)} give every {self.level} of {part} weight 0"
+                )
         return weight
 
     def measure(self, out: Tensor, y: Tensor) -> float:

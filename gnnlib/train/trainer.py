@@ -139,7 +139,7 @@ class Trainer:
             raise ValueError("resume=True needs a checkpoint to go on from, got checkpoint=None")
         if not checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must not be negative, got {checkpoint_seconds}")
-        num_outputs = self._check_labels(self._outputs(PARTS))
+        num_outputs = self._check_labels(self._outputs(PARTS)[0])
         self._loss_weight = self.task.weight(self.config, num_outputs, self.examples.y)
         optimizer = torch.optim.Adam(self._parameter_groups(), lr=self.config.lr)
         state = TrainState(self.model, optimizer, self.examples.graphs, self.task, self.config)
@@ -148,7 +148,7 @@ class Trainer:
         with deferred_interrupt() as interrupted:
             self._train(state, checkpoint, checkpoint_seconds, interrupted)
         state.stopping.restore()
-        out = self._outputs(("val", "test"))
+        out, _ = self._outputs(("val", "test"))
         val, test = (self.task.measures(out[part], self.examples.y[part]) for part in out)
         best, metric = state.stopping.best_epoch, self.task.metric
         return TrainResult(state.history, best, val, test, state.seconds, metric)
@@ -195,8 +195,7 @@ class Trainer:
     def _epoch(self, number: int, state: TrainState) -> Epoch:
         stepped = self._steps(number, state)
         with self._checks(number):
-            out = self._outputs(("val",) if self.examples.many else ("train", "val"))
-        validated = convergence_of(self.model)
+            out, validated = self._outputs(("val",) if self.examples.many else ("train", "val"))
         y = self.examples.y
         train_loss, val_loss = stepped.loss, self._loss(out["val"], y["val"]).item()
         if not (abs(train_loss) < float("inf") and abs(val_loss) < float("inf")):
@@ -255,9 +254,17 @@ class Trainer:
         return out
 
     @torch.no_grad()
-    def _outputs(self, parts: Sequence[str]) -> dict[str, Tensor]:
+    def _outputs(self, parts: Sequence[str]) -> tuple[dict[str, Tensor], Convergence | None]:
+        """The outputs for each part, and all solves."""
+        solves = []
+
+        def run(graph: Graph) -> Tensor:
+            out = self._forward(graph)
+            solves.append(convergence_of(self.model))
+            return out
+
         self.model.eval()
-        return self.examples.outputs(self._forward, parts)
+        return self.examples.outputs(run, parts), worst_of(solves)
 
     def _check_labels(self, out: Mapping[str, Tensor]) -> int:
         """The number of the model's outputs, which must fit the labels, as these the task."""
@@ -265,7 +272,10 @@ class Trainer:
             rows = self.examples.rows.get(part)
             where = f"the graphs of {part}" if rows is None else f"{part}_mask"
             self.task.check_labels(where, out[part], y, rows)
-            self.task.measure(out[part], y)  # it may need labels that are not there
+            try:
+                self.task.measure(out[part], y)
+            except ValueError as error:  # it may need labels that are not there
+                raise ValueError(f"{self.task.metric} of {where}: {error}") from None
         return out["train"].shape[1]
 
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def test_class_weights_must_fit_the_model_and_the_labels(graph):
     with pytest.raises(ValueError, match="one number per class: the model has 2, got 3"):
         fit(graph, class_weights=(1.0, 2.0, 3.0))
     graph = graph.replace(train_mask=graph.train_mask & (graph.y == 0))
-    with pytest.raises(ValueError, match="give every node in train_mask weight 0"):
+    with pytest.raises(ValueError, match="give every node of train weight 0"):
         fit(graph, class_weights=(0.0, 1.0))
 
 
