@@ -326,3 +326,25 @@ def test_a_dataset_that_is_of_another_task_now_does_not_go_on(monkeypatch):
     done = gnnlib("train --resume runs/rings-gin-1")
     assert done.exit_code == 1
     assert "it is a graph-classification, got a graph-multilabel" in done.stderr
+
+
+def test_each_training_of_a_grid_has_its_own_tensorboard():
+    pytest.importorskip("tensorboard")
+    train(f"{GRID} --tensorboard")
+    names = sorted(path.name for path in Path("runs/rings-gin-1/tensorboard").iterdir())
+    first = [f"fold-{fold}-seed-0-lr={lr}" for fold in range(2) for lr in ("0.01", "0.1")]
+    chosen = json.loads(Path("runs/rings-gin-1/result.json").read_text())["chosen"]
+    assert names == sorted(
+        [*first, *(f"fold-{k}-seed-1-lr={c['lr']}" for k, c in enumerate(chosen))]
+    )
+
+
+def test_several_numbers_a_node_have_a_column_each():
+    graph = pairs_graph()
+    graph.replace(y=graph.x[:, :2] * 50).save("two.graph")
+    done = gnnlib("train --dataset two.graph --epochs 5 --seeds 2 --json")
+    assert (done.exit_code, json.loads(done.stdout)["task"]) == (0, "node-regression")
+    assert "seed 1: test " in done.stderr and " %" not in done.stderr  # of no fraction
+    assert gnnlib("predict runs/two-gcn-1").exit_code == 0
+    rows = table("runs/two-gcn-1/predictions.csv")
+    assert list(rows[0]) == ["node", "prediction_0", "prediction_1"]
