@@ -83,8 +83,7 @@ def is_worse(row: Row, record: Mapping[str, Any]) -> bool:
         return False
     mean, std = (float(number) for number in row.published.split(" ± "))
     _, scale = _form(row)
-    behind = mean - scale * record["test"]["mean"]
-    return (behind if METRICS[row.metric].more_is_better else -behind) > std
+    return METRICS[row.metric].score(mean - scale * record["test"]["mean"]) > std
 
 
 def _form(row: Row) -> tuple[int, int]:

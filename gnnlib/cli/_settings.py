@@ -222,10 +222,10 @@ def checked_grid(grid: Mapping[str, Iterable[Any]], recipe: Recipe) -> dict[str,
     """The grid with each setting by its own name, which may be that of its option, and its values.
 
     Raises:
-        click.UsageError: no setting of the model, a value that its option would refuse, or a
-            value twice.
+        click.UsageError: no setting of the model, a value that its option or TrainConfig would
+            refuse, or a value twice; or the metric, by which the grid is chosen from.
     """
-    train = [field.name for field in fields(TrainConfig)]
+    train = [field.name for field in fields(TrainConfig) if field.name != "metric"]
     rules = {s.name: s for s in [*MODEL, *TRAINING] if s.name in [*recipe.parameters, *train]}
     flags = {rule.flags.split("/")[0].lstrip("-"): rule for rule in rules.values()}
     checked: dict[str, list[Any]] = {}
@@ -236,6 +236,11 @@ def checked_grid(grid: Mapping[str, Iterable[Any]], recipe: Recipe) -> dict[str,
         tried = [rule.convert(_parsed(rule, value), "grid") for value in values]
         if rule.name in checked or len(set(tried)) < len(tried):
             raise click.UsageError(f"grid must try each value of {name} once, got {tried}")
+        for value in tried:
+            try:
+                recipe.override(**{rule.name: value})
+            except (ValueError, TypeError) as error:
+                raise click.UsageError(f"grid: {error}") from None
         checked[rule.name] = tried
     return checked
 

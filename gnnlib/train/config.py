@@ -19,6 +19,10 @@ class Metric(NamedTuple):
     more_is_better: bool = True
     is_fraction: bool = True  # shown in percent
 
+    def score(self, value: float) -> float:
+        """The value turned so that more is better."""
+        return value if self.more_is_better else -value
+
 
 METRICS = {
     "accuracy": Metric("accuracy"),

@@ -78,9 +78,8 @@ class Display:
 
     def _goodness(self, epoch: Epoch) -> tuple[float, float]:
         """NaN is worse than any number."""
-        sign = 1 if METRICS[self.metric].more_is_better else -1
         loss = math.inf if math.isnan(epoch.val_loss) else epoch.val_loss
-        return sign * epoch.val_metric, -loss
+        return METRICS[self.metric].score(epoch.val_metric), -loss
 
 
 class LineDisplay(Display):

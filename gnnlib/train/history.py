@@ -80,7 +80,7 @@ class TrainResult:
 OF_FIXED_POINTS = ("iterations", "backward_iterations", "residual", "converged")
 
 
-def history_csv(runs: Sequence["Run"], results: Sequence[TrainResult]) -> str:
+def history_csv(runs: Sequence[Run], results: Sequence[TrainResult]) -> str:
     """A table with a head and one line per run and epoch.
 
     It has a column for the fold if there are any, and columns for convergence if the model has
@@ -101,7 +101,7 @@ def history_csv(runs: Sequence["Run"], results: Sequence[TrainResult]) -> str:
     return text.getvalue()
 
 
-def history_json(runs: Sequence["Run"], results: Sequence[TrainResult]) -> str:
+def history_json(runs: Sequence[Run], results: Sequence[TrainResult]) -> str:
     """The same lines as a JSON list of objects.
 
     Example:
@@ -113,7 +113,7 @@ def history_json(runs: Sequence["Run"], results: Sequence[TrainResult]) -> str:
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
-def read_history(rows: list[dict[str, Any]], metric: str) -> dict["Run", list[Epoch]]:
+def read_history(rows: list[dict[str, Any]], metric: str) -> dict[Run, list[Epoch]]:
     """The epochs of each run, of what `history_json` wrote."""
     histories: dict[Run, list[Epoch]] = {}
     for row in rows:
@@ -124,7 +124,7 @@ def read_history(rows: list[dict[str, Any]], metric: str) -> dict["Run", list[Ep
     return histories
 
 
-def _rows(runs: Sequence["Run"], results: Sequence[TrainResult]) -> list[dict[str, Any]]:
+def _rows(runs: Sequence[Run], results: Sequence[TrainResult]) -> list[dict[str, Any]]:
     metric = results[0].metric if results else "accuracy"
     names = {f"{part}_metric": f"{part}_{metric}" for part in ("train", "val")}
     rows = [

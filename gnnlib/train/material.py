@@ -37,12 +37,9 @@ class Material:
     @property
     def edge_dim(self) -> int | None:
         """Columns of edge_attr, if there are any that a layer can read."""
-        attr = dict(self.whole.items()).get("edge_attr")
-        return attr.shape[1] if attr is not None and attr.ndim == 2 else None
-
-    @property
-    def y(self) -> Tensor:
-        return self.whole[self.task.labels]
+        if "edge_attr" not in self.whole or self.whole.edge_attr.ndim != 2:
+            return None
+        return self.whole.edge_attr.shape[1]
 
     def data(self, fold: int) -> Data:
         """A fold, as a Trainer takes it."""

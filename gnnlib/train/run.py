@@ -227,8 +227,7 @@ def train_folds(
 
 
 def _score(result: TrainResult) -> float:
-    value = result.val[result.metric]
-    return value if METRICS[result.metric].more_is_better else -value
+    return METRICS[result.metric].score(result.val[result.metric])
 
 
 def digest_of(data: Data) -> str:

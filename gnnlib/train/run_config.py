@@ -158,7 +158,8 @@ class RunConfig:
             return model
         shift, scale = torch.zeros(self.out_channels), torch.ones(self.out_channels)
         if data is not None:
-            shift, scale = mean_and_deviation(examples_of(data).y["train"].cpu())
+            found = mean_and_deviation(examples_of(data).y["train"].cpu())
+            shift, scale = (each.to(shift.dtype) for each in found)
         return Rescaled(model, shift, scale)
 
 

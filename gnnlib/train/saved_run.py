@@ -117,5 +117,5 @@ class SavedRun:
 
 
 def _best(history: list[Epoch], metric: str) -> int:
-    sign = 1 if METRICS[metric].more_is_better else -1
-    return max(history, key=lambda epoch: (sign * epoch.val_metric, -epoch.val_loss)).epoch
+    score = METRICS[metric].score
+    return max(history, key=lambda epoch: (score(epoch.val_metric), -epoch.val_loss)).epoch

@@ -129,7 +129,7 @@ class Task:
 
     def score(self, value: float) -> float:
         """The metric turned so that more is better."""
-        return value if METRICS[self.metric].more_is_better else -value
+        return METRICS[self.metric].score(value)
 
     def check_kind(self, y: Tensor) -> None:
         """Raises a TypeError unless labels y have the dtype and shape of this kind of task."""

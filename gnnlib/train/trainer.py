@@ -334,9 +334,10 @@ def train_seed(
         >>> result.best_epoch in (1, 2)
         True
     """
-    device = device_of(graph)
+    data = check_trainable(graph)  # before a model is built for it
+    device = device_of(data)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         model = build().to(device)
-        trainer = Trainer(model, graph, config, on_epoch=on_epoch)
+        trainer = Trainer(model, data, config, on_epoch=on_epoch)
         return model, trainer.fit(checkpoint, resume=resume, checkpoint_seconds=checkpoint_seconds)

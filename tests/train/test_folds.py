@@ -120,15 +120,16 @@ def assert_same(a: Outcome, b: Outcome) -> None:
 def test_the_outcome_is_that_of_each_training_alone(graph, tmp_path):
     outcome = train(graph, RunFolder(tmp_path / "run"))
     runs, results, models = [], [], []
+
+    def alone(candidate: Candidate, data: Graph, seed: int):
+        return train_seed(lambda: candidate.build(data), data, candidate.config, seed)
+
     for fold, data in enumerate(folds_of(graph)):
-        tried = [
-            train_seed(lambda c=c: c.build(data()), data(), c.config, SEEDS[0]) for c in CANDIDATES
-        ]
+        tried = [alone(candidate, data(), SEEDS[0]) for candidate in CANDIDATES]
         scores = [result.val["accuracy"] for _, result in tried]
         number = scores.index(max(scores))
-        chosen = CANDIDATES[number]
         assert outcome.chosen[fold] == number
-        other = train_seed(lambda: chosen.build(data()), data(), chosen.config, SEEDS[1])  # noqa: B023
+        other = alone(CANDIDATES[number], data(), SEEDS[1])
         for seed, (model, result) in zip(SEEDS, [tried[number], other], strict=True):
             runs.append(Run(seed, fold))
             results.append(result)
