@@ -46,6 +46,10 @@ class NodesOfGraph:
         self.rows = {part: graph[f"{part}_mask"].nonzero().squeeze(1) for part in PARTS}
         self.y = {part: graph.y[rows] for part, rows in self.rows.items()}
 
+    def where(self, part: str) -> str:
+        """What the labels of a part are called in an error."""
+        return f"{part}_mask"
+
     def steps(self, batch_size: int) -> Iterator[Step]:
         yield Step(self.first, self.rows["train"], self.y["train"])
 
@@ -66,9 +70,13 @@ class ManyGraphs:
         self.level: Level = "graph" if "graph_y" in self.first else "node"
         name = "graph_y" if self.level == "graph" else "y"
         self.y = {part: batch[name] for part, batch in self.graphs.items()}
-        self.rows: dict[str, Tensor] = {}  # all of each part
+        self.rows: dict[str, None] = dict.fromkeys(PARTS)  # all of them
         self._label = name
         self._evaluated: dict[str, list[Graph]] = {}
+
+    def where(self, part: str) -> str:
+        """What the labels of a part are called in an error."""
+        return f"the graphs of {part}"
 
     def steps(self, batch_size: int) -> Iterator[Step]:
         """Mini-batches of the training graphs in a new order."""
@@ -93,7 +101,7 @@ EVALUATED_AT_ONCE = 256  # graphs; larger ones are no faster, and cost memory
 
 def _batches(whole: Batch, order: Tensor, batch_size: int) -> Iterator[Batch]:
     # Spread evenly: a last mini-batch of one graph has no variance for a BatchNorm.
-    for numbers in order.to(whole.device).tensor_split(ceil(len(order) / batch_size)):
+    for numbers in order.tensor_split(ceil(len(order) / batch_size)):
         yield whole.select(numbers)
 
 

@@ -45,7 +45,7 @@ class Material:
         """A fold, as a Trainer takes it."""
         split, whole = self.split(fold), self.whole
         if isinstance(whole, Batch) and self.task.level == "graph":
-            return GraphSplit(*(whole.select(rows.to(whole.device)) for rows in split))
+            return GraphSplit(*(whole.select(rows) for rows in split))
         masks = dict(zip(MASKS, (mask_of(rows, whole) for rows in split)))
         return whole.replace(**masks)
 

@@ -269,9 +269,8 @@ class Trainer:
     def _check_labels(self, out: Mapping[str, Tensor]) -> int:
         """The number of the model's outputs, which must fit the labels, as these the task."""
         for part, y in self.examples.y.items():
-            rows = self.examples.rows.get(part)
-            where = f"the graphs of {part}" if rows is None else f"{part}_mask"
-            self.task.check_labels(where, out[part], y, rows)
+            where = self.examples.where(part)
+            self.task.check_labels(where, out[part], y, self.examples.rows[part])
             try:
                 self.task.measure(out[part], y)
             except ValueError as error:  # it may need labels that are not there

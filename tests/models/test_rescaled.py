@@ -65,7 +65,7 @@ def test_the_penalty_is_that_of_the_model_inside():
     model = Rescaled(Readout(inner), SHIFT, SCALE)
     model(batch.x, batch)
     found, expected = model.penalty(batch), inner.penalty(batch)
-    assert found is not None and torch.equal(found, expected)
+    assert found is not None and expected is not None and torch.equal(found, expected)
     assert Rescaled(GCN(4, 5, 2), SHIFT, SCALE).penalty(batch) is None
 
 

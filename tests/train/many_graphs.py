@@ -1,6 +1,7 @@
 """Small graphs to train on, with labels of each kind."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,10 @@ from gnnlib.models import GIN, Readout
 Parts = tuple[list[Graph], list[Graph], list[Graph]]
 
 
-def ring_or_path(ring: bool, size: int, **tensors: Tensor) -> Graph:
+def ring_or_path(ring: bool, size: int, **labels: Any) -> Graph:
     nodes = torch.arange(size)
     edges = torch.stack([nodes, nodes.roll(-1)])[:, : size if ring else size - 1]
-    return Graph(torch.cat([edges, edges.flip(0)], 1), x=torch.ones(size, 2), **tensors)
+    return Graph(torch.cat([edges, edges.flip(0)], 1), x=torch.ones(size, 2), **labels)
 
 
 def graphs(number: int, label: Callable[[bool, int], Tensor], name: str = "graph_y") -> list[Graph]:

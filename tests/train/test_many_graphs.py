@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_numbers_are_predicted_alike_in_any_unit(loss):
             y = torch.cat([graph.graph_y for graph in parts(length)[0]])
             return Rescaled(gin(1).double(), *mean_and_deviation(unit * y.double() + offset))
 
-        data = tuple(
+        data: Any = tuple(
             [g.replace(x=g.x.double(), graph_y=unit * g.graph_y.double() + offset) for g in part]
             for part in parts(length)
         )
@@ -119,6 +120,7 @@ def test_each_epoch_sees_each_graph_once_in_a_new_order_that_the_seed_gives():
     def sizes(seed: int) -> list[list[int]]:
         data = parts(is_ring)
         model, _ = train_seed(Watching, data, replace(SHORT, epochs=3), seed)
+        assert isinstance(model, Watching)
         return [[*chain(*model.steps[3 * n : 3 * n + 3])] for n in range(3)]
 
     first, again, other = sizes(0), sizes(0), sizes(1)
@@ -199,10 +201,10 @@ def test_a_checkpoint_of_other_graphs_is_refused(tmp_path):
     path, split = tmp_path / "a.ckpt", parts(is_ring)
     train_seed(lambda: gin(2), split, SHORT, 0, None, path)
     for part, name in enumerate(("train", "val", "test")):
-        other = list(split)
+        other: Any = list(split)
         other[part] = split[part][::-1]
         with pytest.raises(ValueError, match=f"another graph: {name} content was"):
-            train_seed(lambda: gin(2), tuple(other), SHORT, 0, None, path, True)
+            train_seed(lambda: gin(2), GraphSplit(*other), SHORT, 0, None, path, True)
 
 
 def test_solves_are_counted_over_all_mini_batches(monkeypatch):
@@ -211,9 +213,8 @@ def test_solves_are_counted_over_all_mini_batches(monkeypatch):
     model = GRAPH_RECIPES["gnn"].override(hidden_channels=8, state_channels=4).build(2, 2)
     result = Trainer(model, split, SHORT).fit()
     for epoch in result.history:
-        assert epoch.converged
-        assert epoch.iterations > 1 and epoch.backward_iterations > 0
-        assert 0 <= epoch.residual < 1e-2
+        assert epoch.converged and epoch.residual is not None and epoch.residual < 1e-2
+        assert (epoch.iterations or 0) > 1 and (epoch.backward_iterations or 0) > 0
 
 
 class Reporting(Watching):

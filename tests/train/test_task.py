@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -49,7 +50,10 @@ def test_a_kind_that_is_given_is_taken():
         (CLASSES > 0, r"one int64 class number per graph, got torch\.bool"),
         (CLASSES.reshape(2, 2), r"one int64 class number per graph, .* shape \(2, 2\)"),
         (torch.tensor(3), r"one int64 class number per graph, .* shape \(\)"),
-        (torch.rand(3).cfloat(), r"one int64 class number per graph, got torch\.complex64"),
+        (
+            torch.rand(3).to(torch.complex64),
+            r"one int64 class number per graph, got torch\.complex64",
+        ),
         (torch.rand(2, 3, 4), r"a number or a row per graph, .* shape \(2, 3, 4\)"),
         (torch.tensor(0.5), r"a number or a row per graph, .* shape \(\)"),
     ],
@@ -170,7 +174,7 @@ def test_outputs_must_be_as_wide_as_the_labels(y, shape, message):
         Task.of("node", y).check_labels("train_mask", torch.zeros(shape), y)
 
 
-def weight(kind, config, num_outputs, train, val=None):
+def weight(kind, config, num_outputs, train, val=None) -> Any:
     y = {"train": train, "val": train if val is None else val}
     return Task("graph", kind).weight(TrainConfig(class_weights=config), num_outputs, y)
 
