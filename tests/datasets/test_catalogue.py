@@ -39,11 +39,11 @@ def test_an_entry_has_the_facts_of_the_real_data(name, real, monkeypatch):
     found = facts(dataset)
     assert found == {key: getattr(entry, key) for key in found}
     assert entry.name == dataset.name.lower().replace("_", "-")
-    level, kind = entry.task.split()
-    labels = [graph.y if level == "node" else graph.graph_y for graph in dataset]
-    task = Task.of(level, torch.cat(labels))
-    assert task.kind == kind
-    assert task.num_outputs(torch.cat(labels)) == entry.num_classes
+    level = "graph" if entry.task.startswith("graph ") else "node"
+    y = torch.cat([graph.y if level == "node" else graph.graph_y for graph in dataset])
+    task = Task.of(level, y)
+    assert f"{level} {task.kind}" == entry.task
+    assert task.num_outputs(y) == entry.num_classes
     monkeypatch.delenv("GNNLIB_MIRROR")
     assert entry.cached()  # by the graph alone, if there was a file to read
 
