@@ -9,7 +9,7 @@ import click
 from .._errors import unknown_choice
 from ..models.readout import POOLS
 from ..train import RECIPES, Recipe, TrainConfig
-from ..train.config import METRICS, PRECISIONS, SCHEDULERS
+from ..train.config import METRICS, PRECISIONS, SCHEDULERS, TASKS
 from ..train.loss import LOSSES
 from ..train.recipes import GRAPH_RECIPES, recipes_of
 from ._program import Grouped
@@ -135,6 +135,12 @@ TRAINING = [
         "balanced|none|W0,W1,…",
     ),
     Setting(
+        "task",
+        "--task",
+        Optional(Choice(TASKS)),
+        "What the labels are; none: what they look like.",
+    ),
+    Setting(
         "metric",
         "--metric",
         Optional(Choice(METRICS)),
@@ -223,9 +229,9 @@ def checked_grid(grid: Mapping[str, Iterable[Any]], recipe: Recipe) -> dict[str,
 
     Raises:
         click.UsageError: no setting of the model, a value that its option or TrainConfig would
-            refuse, or a value twice; or the metric, by which the grid is chosen from.
+            refuse, or a value twice; or the task, or the metric, by which the grid is chosen from.
     """
-    train = [field.name for field in fields(TrainConfig) if field.name != "metric"]
+    train = [field.name for field in fields(TrainConfig) if field.name not in ("metric", "task")]
     rules = {s.name: s for s in [*MODEL, *TRAINING] if s.name in [*recipe.parameters, *train]}
     flags = {rule.flags.split("/")[0].lstrip("-"): rule for rule in rules.values()}
     checked: dict[str, list[Any]] = {}

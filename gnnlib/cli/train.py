@@ -17,7 +17,16 @@ from torch import nn
 
 from .. import plot
 from ..datasets import DownloadError
-from ..train import RECIPES, Candidate, Run, RunFolder, TensorBoard, train_folds
+from ..train import (
+    RECIPES,
+    Candidate,
+    Run,
+    RunFolder,
+    Task,
+    TensorBoard,
+    TrainConfig,
+    train_folds,
+)
 from ..train.display import Display, LineDisplay, LiveDisplay, headline, print_table
 from ..train.examples import Data
 from ..train.graph_file import find_source
@@ -197,7 +206,7 @@ def _begun(
     folds = given.get("folds", file.get("folds"))
     seeds = list(range(given["seeds"])) if "seeds" in given else file.get("seeds", [0])
     device = usable_device(given.get("device", file.get("device", "auto")))
-    dataset, material = _load(name, files, folds, recipe.config.metric, say)
+    dataset, material = _load(name, files, folds, recipe.config, say)
     if level == "graph" and "edge_dim" in set(recipe.parameters) - {*chosen, *grid}:
         recipe = recipe.override(edge_dim=material.edge_dim)
     transforms = find_source(dataset, files).transforms
@@ -227,7 +236,9 @@ def _resumed(
         if now != then:
             say(f"the run was begun with {package} {then}, this is {now}: results may differ")
     device = usable_device(run.device)
-    material = find_source(run.dataset, run.files).load(run.folds, run.recipe.config.metric)
+    config = run.recipe.config
+    source = find_source(run.dataset, run.files)
+    material = source.load(run.folds, config.metric, config.task)
     found = material.whole.num_features, material.num_outputs, material.task.name
     if found != (run.in_channels, run.out_channels, run.task):
         raise ValueError(
@@ -242,12 +253,13 @@ def _load(
     name: str | None,
     files: OwnFiles | None,
     folds: int | None,
-    metric: str | None,
+    config: TrainConfig,
     say: Callable[[str], None],
 ) -> tuple[str, Material]:
     """The named dataset; with no name given, Cora or else digits, which is always at hand."""
+    asked = folds, config.metric, config.task
     if name is not None:
-        material = find_source(name, files).load(folds, metric)
+        material = find_source(name, files).load(*asked)
         if files is not None and not has_masks(material.whole):
             train, val, test = (f"{fraction:.0%}" for fraction in NODES)
             say(
@@ -256,10 +268,10 @@ def _load(
             )
         return name, material
     try:
-        return "cora", find_source("cora").load(folds, metric)
+        return "cora", find_source("cora").load(*asked)
     except DownloadError as error:
         say(f"training on digits, because cora is not to be had: {' '.join(str(error).split())}")
-        return "digits", find_source("digits").load(folds, metric)
+        return "digits", find_source("digits").load(*asked)
 
 
 def _train(
@@ -271,15 +283,15 @@ def _train(
     checkpoint_seconds: float,
     say: Callable[[str], None],
 ) -> None:
-    config, metric = run.recipe.config, material.task.metric
+    config, task = run.recipe.config, material.task
     choices = run.choices
-    candidates = [_candidate(run, choice, metric) for choice in choices]
+    candidates = [_candidate(run, choice, task) for choice in choices]
     folds = [partial(material.data, fold) for fold in range(material.num_folds)]
     trainings = len(folds) * (len(candidates) + len(run.seeds) - 1)
     with ExitStack() as stack:
         stack.enter_context(_warnings_said(say))
-        display = stack.enter_context(_display(trainings, config.epochs, metric, quiet))
-        board = stack.enter_context(_Boards(folder.path / "tensorboard", metric, tensorboard))
+        display = stack.enter_context(_display(trainings, config.epochs, task.metric, quiet))
+        board = stack.enter_context(_Boards(folder.path / "tensorboard", task.metric, tensorboard))
 
         def on_begin(training: Run, candidate: Candidate) -> None:
             display.begin(", ".join(filter(None, [training.name, candidate.name])))
@@ -312,13 +324,13 @@ def _train(
     folder.finish({**record, **best}, outcome)
 
 
-def _candidate(run: RunConfig, choice: dict[str, Any], metric: str) -> Candidate:
+def _candidate(run: RunConfig, choice: dict[str, Any], task: Task) -> Candidate:
     """What is trained with the settings of a choice."""
 
     def build(data: Data) -> nn.Module:
         return run.build(choice, data)
 
-    config = replace(run.recipe.override(**choice).config, metric=metric)
+    config = replace(run.recipe.override(**choice).config, metric=task.metric, task=task.kind)
     return Candidate(build, config, ", ".join(f"{k}={v}" for k, v in choice.items()))
 
 

@@ -10,6 +10,7 @@ from .loss import LOSSES
 
 SCHEDULERS = ("cosine", "step", "plateau")
 PRECISIONS = ("bf16",)
+TASKS = ("classification", "multilabel", "regression")
 
 
 class Metric(NamedTuple):
@@ -71,6 +72,8 @@ class TrainConfig:
             n training labels of C classes, n_c of them of class c (taken as 1 where it is 0); or C
             numbers; None: all weigh the same. Of several labels, the weight of each one's ones
             against its zeros; "balanced": how many more zeros than ones it has.
+        task: "classification" (a class each), "multilabel" (several labels each) or "regression"
+            (numbers); None: what the labels look like, as `Task.of` has it.
         metric: what the best epoch has most of (or least, of an error): "accuracy", "f1_micro",
             "f1_macro", "roc_auc" or "average_precision" of classes and labels, "rmse" or "mae" of
             numbers. None:
@@ -104,6 +107,7 @@ class TrainConfig:
     grad_clip: float | None = None
     loss: Literal["cross_entropy", "mse", "mae"] | None = None
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    task: Literal["classification", "multilabel", "regression"] | None = None
     metric: str | None = None
     amp: Literal["bf16"] | None = None
     check_finite: bool = False
@@ -132,7 +136,8 @@ class TrainConfig:
             )
         if self.grad_clip is not None and self.grad_clip <= 0:
             raise ValueError(f"grad_clip must be positive, got {self.grad_clip}")
-        named = {"scheduler": SCHEDULERS, "amp": PRECISIONS, "loss": LOSSES, "metric": METRICS}
+        named = {"scheduler": SCHEDULERS, "amp": PRECISIONS, "loss": LOSSES}
+        named |= {"task": TASKS, "metric": METRICS}
         for name, choices in named.items():
             value = getattr(self, name)
             if value is not None and value not in choices:

@@ -50,7 +50,7 @@ class NodesOfGraph:
         """What the labels of a part are called in an error."""
         return f"{part}_mask"
 
-    def steps(self, batch_size: int) -> Iterator[Step]:
+    def steps(self) -> Iterator[Step]:
         yield Step(self.first, self.rows["train"], self.y["train"])
 
     def outputs(self, run: Callable[[Graph], Tensor], parts: Sequence[str]) -> dict[str, Tensor]:
@@ -59,12 +59,13 @@ class NodesOfGraph:
 
 
 class ManyGraphs:
-    """Graphs in three parts; the labels are those of the graphs if they have `graph_y`, else those
-    of their nodes."""
+    """Graphs in three parts, in mini-batches of at most `batch_size`; the labels are those of the
+    graphs if they have `graph_y`, else those of their nodes."""
 
     many = True
 
-    def __init__(self, split: GraphSplit):
+    def __init__(self, split: GraphSplit, batch_size: int):
+        self._batch_size = batch_size
         self.graphs: dict[str, Batch] = dict(zip(PARTS, split))
         self.first = self.graphs["train"]
         self.level: Level = "graph" if "graph_y" in self.first else "node"
@@ -78,10 +79,10 @@ class ManyGraphs:
         """What the labels of a part are called in an error."""
         return f"the graphs of {part}"
 
-    def steps(self, batch_size: int) -> Iterator[Step]:
+    def steps(self) -> Iterator[Step]:
         """Mini-batches of the training graphs in a new order."""
         order = torch.randperm(len(self.first))
-        for batch in _batches(self.first, order, batch_size):
+        for batch in _batches(self.first, order, self._batch_size):
             yield Step(batch, None, batch[self._label])
 
     def outputs(self, run: Callable[[Graph], Tensor], parts: Sequence[str]) -> dict[str, Tensor]:
@@ -92,11 +93,12 @@ class ManyGraphs:
         if part not in self._evaluated:
             whole = self.graphs[part]
             order = torch.arange(len(whole))
-            self._evaluated[part] = list(_batches(whole, order, EVALUATED_AT_ONCE))
+            size = WITHOUT_GRADIENT * self._batch_size
+            self._evaluated[part] = list(_batches(whole, order, size))
         return self._evaluated[part]
 
 
-EVALUATED_AT_ONCE = 256  # graphs; larger ones are no faster, and cost memory
+WITHOUT_GRADIENT = 4  # times as many graphs fit: what a layer has read need not be kept
 
 
 def _batches(whole: Batch, order: Tensor, batch_size: int) -> Iterator[Batch]:
@@ -105,9 +107,9 @@ def _batches(whole: Batch, order: Tensor, batch_size: int) -> Iterator[Batch]:
         yield whole.select(numbers)
 
 
-def examples_of(data: Data) -> NodesOfGraph | ManyGraphs:
+def examples_of(data: Data, batch_size: int = 32) -> NodesOfGraph | ManyGraphs:
     """The examples in what a Trainer was given, which has been looked at by `check_trainable`."""
-    return NodesOfGraph(data) if isinstance(data, Graph) else ManyGraphs(as_split(data))
+    return NodesOfGraph(data) if isinstance(data, Graph) else ManyGraphs(as_split(data), batch_size)
 
 
 def device_of(data: Data) -> torch.device:

@@ -12,7 +12,7 @@ from ..loader.data_loader import joined
 from ..transforms import NormalizeFeatures, OneHotDegree, OneHotFeatures
 from .material import Material, has_masks, split_of
 from .splits import Split, k_folds, random_split
-from .task import Level, Task
+from .task import Kind, Level, Task
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Source:
     num_splits: int | None = None
     metric: str | None = None
 
-    def load(self, folds: int | None = None, metric: str | None = None) -> Material:
+    def load(
+        self, folds: int | None = None, metric: str | None = None, kind: Kind | None = None
+    ) -> Material:
         """The graphs, transformed, and their splits.
 
         Args:
@@ -43,6 +45,7 @@ class Source:
                 splits. None: the one split that there is, or a random one, 80 % to train on (60 %
                 of nodes), the rest in halves to validate and to test.
             metric: which one chooses the best epoch, if not the usual one.
+            kind: the task, if the labels do not say it.
 
         Raises:
             ValueError: there are not so many folds, or the dataset has another kind of labels
@@ -53,7 +56,7 @@ class Source:
         for transform in self.transforms:
             whole = transform(whole)
         y = whole.graph_y if self.level == "graph" else whole.y
-        task = Task.of(self.level, y, metric=metric or self.metric)
+        task = Task.of(self.level, y, kind, metric or self.metric)
         return Material(whole, task, dataset.num_classes, folds or 1, self._splits(whole, y, folds))
 
     def graphs(self) -> Graph:

@@ -21,7 +21,7 @@ from .finite import finite_checked
 from .history import Epoch, TrainResult
 from .interrupt import deferred_interrupt
 from .state import TrainState
-from .task import Kind, Task
+from .task import Task
 from .warned_once import warned_once
 
 
@@ -37,7 +37,7 @@ class _Stepped(NamedTuple):
 class Trainer:
     """Trains a model on the nodes of one graph, or on many graphs.
 
-    The task follows from the labels: classes, several labels, or numbers (see `Task.of`), of nodes
+    The task follows from `config.task` or the labels: classes, several labels, or numbers, of nodes
     (`y`) or of graphs (`graph_y`). On one graph each epoch takes one Adam step on the loss of the
     nodes in `train_mask`; on many it goes through the training graphs in mini-batches, in a new
     order each time. Then it measures the validation part. `EarlyStopping` says which epoch is the
@@ -55,7 +55,6 @@ class Trainer:
             Graphs in a tuple: those to train, to validate and to test. They have graph_y [1] int64
             (or [1, L], [1, T] floating); those that have none are trained on the y of their nodes.
         config: the settings; the defaults of `TrainConfig` when left out.
-        task: "classification", "multilabel" or "regression", where the labels do not say it.
         on_epoch: called with each `Epoch` as it ends.
 
     Raises:
@@ -91,13 +90,12 @@ class Trainer:
         graph: Data,
         config: TrainConfig | None = None,
         *,
-        task: Kind | None = None,
         on_epoch: Callable[[Epoch], Any] | None = None,
     ):
         self.config = config or TrainConfig()
-        self.examples = examples_of(check_trainable(graph))
+        self.examples = examples_of(check_trainable(graph), self.config.batch_size)
         labels = torch.cat([self.examples.y[part] for part in PARTS])
-        self.task = Task.of(self.examples.level, labels, task, self.config.metric)
+        self.task = Task.of(self.examples.level, labels, self.config.task, self.config.metric)
         self.task.check_loss(self.config.loss)
         check_device(model, self.examples.first)
         self.model = model
@@ -216,7 +214,7 @@ class Trainer:
     def _steps(self, number: int, state: TrainState) -> _Stepped:
         self.model.train()
         losses, outputs, labels, solves = [], [], [], []
-        for graph, rows, y in self.examples.steps(self.config.batch_size):
+        for graph, rows, y in self.examples.steps():
             state.optimizer.zero_grad()
             with self._checks(number):
                 out = self._forward(graph)

@@ -208,7 +208,7 @@ def test_a_checkpoint_of_other_graphs_is_refused(tmp_path):
 
 
 def test_solves_are_counted_over_all_mini_batches(monkeypatch):
-    monkeypatch.setattr("gnnlib.train.examples.EVALUATED_AT_ONCE", 5)
+    monkeypatch.setattr("gnnlib.train.examples.WITHOUT_GRADIENT", 1)
     split = parts(is_ring)
     model = GRAPH_RECIPES["gnn"].override(hidden_channels=8, state_channels=4).build(2, 2)
     result = Trainer(model, split, SHORT).fit()
@@ -238,7 +238,7 @@ def test_a_solve_that_fails_in_one_mini_batch_of_the_validation_is_told(monkeypa
             self.iterations, self.residual = torch.tensor([3]), torch.tensor([0.5])
             self.converged = torch.tensor([converged])
 
-    monkeypatch.setattr("gnnlib.train.examples.EVALUATED_AT_ONCE", 5)
+    monkeypatch.setattr("gnnlib.train.examples.WITHOUT_GRADIENT", 1)
     split = parts(is_ring)
     alike = [g for g in split[1][1:] if g.num_nodes != split[1][0].num_nodes]
     split = split[0], [split[1][0], *alike], split[2]
