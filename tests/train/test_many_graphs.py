@@ -211,7 +211,7 @@ def test_solves_are_counted_over_all_mini_batches(monkeypatch):
     monkeypatch.setattr("gnnlib.train.examples.WITHOUT_GRADIENT", 1)
     split = parts(is_ring)
     model = GRAPH_RECIPES["gnn"].override(hidden_channels=8, state_channels=4).build(2, 2)
-    result = Trainer(model, split, SHORT).fit()
+    result = Trainer(model, split, replace(SHORT, batch_size=5)).fit()
     for epoch in result.history:
         assert epoch.converged and epoch.residual is not None and epoch.residual < 1e-2
         assert (epoch.iterations or 0) > 1 and (epoch.backward_iterations or 0) > 0
@@ -242,7 +242,8 @@ def test_a_solve_that_fails_in_one_mini_batch_of_the_validation_is_told(monkeypa
     split = parts(is_ring)
     alike = [g for g in split[1][1:] if g.num_nodes != split[1][0].num_nodes]
     split = split[0], [split[1][0], *alike], split[2]
-    result = Trainer(Reporting(split[1][0], Solve), split, SHORT).fit()
+    model = Reporting(split[1][0], Solve)
+    result = Trainer(model, split, replace(SHORT, batch_size=5)).fit()
     assert [epoch.converged for epoch in result.history] == [False] * 4
 
 
