@@ -17,10 +17,10 @@ Kind = Literal["classification", "multilabel", "regression"]
 
 
 class Measures(NamedTuple):
-    """The metrics of a kind of task: the first is the usual one, all of them may be chosen."""
+    """What a kind of task is measured by and trained with."""
 
-    usual: dict[Level, str]
-    reported: tuple[str, ...]
+    usual: dict[Level, str]  # the metric that chooses, unless another is asked for
+    reported: tuple[str, ...]  # beside it
     possible: tuple[str, ...]
     losses: tuple[str, ...]  # the first is the usual one
 
@@ -69,7 +69,7 @@ class Task:
         kind: "classification": y [N] int64, a class each. "multilabel": y [N, L] floating, 0 or 1
             for each of L labels. "regression": y [N] or [N, T] floating, T numbers each. In the
             last two NaN is a label that is missing: it counts nowhere.
-        metric: which number chooses the best epoch; None: accuracy, the micro F1 of nodes' labels,
+        metric: which number chooses the best epoch; "": accuracy, the micro F1 of nodes' labels,
             the ROC-AUC of graphs' labels, the RMSE.
 
     Raises:
