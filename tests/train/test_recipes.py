@@ -1,7 +1,8 @@
 import pytest
 
 from gnnlib.models import GAT
-from gnnlib.train import RECIPES, TrainConfig
+from gnnlib.train import GRAPH_RECIPES, RECIPES, TrainConfig, train_seed
+from tests.train.many_graphs import is_ring, length, parts
 
 
 def test_a_recipe_builds_its_model():
@@ -37,3 +38,17 @@ def test_a_setting_that_the_model_does_not_have_is_named(name):
 def test_a_training_setting_is_checked():
     with pytest.raises(ValueError, match="lr must be positive"):
         RECIPES["gcn"].override(lr=-1.0)
+
+
+def test_every_model_has_a_recipe_for_graphs():
+    assert GRAPH_RECIPES.keys() == RECIPES.keys()
+
+
+@pytest.mark.parametrize("name", GRAPH_RECIPES)
+@pytest.mark.parametrize(("label", "metric"), [(is_ring, "accuracy"), (length, "rmse")])
+def test_every_model_trains_on_graphs(name, label, metric):
+    recipe = GRAPH_RECIPES[name].override(epochs=2)
+    outputs = 2 if label is is_ring else 1
+    _, result = train_seed(lambda: recipe.build(2, outputs), parts(label), recipe.config, 0)
+    assert len(result.history) == 2
+    assert result.metric == metric
