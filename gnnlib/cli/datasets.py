@@ -60,7 +60,9 @@ def _print_table(entries: list[Entry]) -> None:
     console = Console(file=sys.stdout, highlight=False)
     console.print(table)
     for entry in entries:
-        console.print(Text.assemble((entry.name, "bold"), f", licence: {entry.licence}"))
+        graphs = f" of {entry.num_graphs:,} graphs" if entry.num_graphs > 1 else ""
+        facts = f": {entry.task}{graphs}; licence: {entry.licence}"
+        console.print(Text.assemble((entry.name, "bold"), facts))
         console.print(Padding(Text(entry.citation, "dim"), (0, 0, 1, 2)))
 
 

@@ -18,7 +18,7 @@ def test_all_datasets_are_listed_with_their_facts(monkeypatch):
     assert lines["digits"].split()[1:] == ["1,797", "19,858", "64", "10", "yes"]
     assert lines["pubmed"].split()[-3:] == ["no,", "8.1", "MB"]
     for name in CATALOGUE:
-        assert f"{name}, licence: " in done.stdout
+        assert f"{name}: {CATALOGUE[name].task}" in done.stdout
         assert f"{CATALOGUE[name].num_edges:,}" in lines[name]  # not cut off
 
 
