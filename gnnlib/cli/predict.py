@@ -17,11 +17,11 @@ from ..train import Task, probe
 from ..train.atomic import atomic_write
 from ..train.config import METRICS
 from ..train.display import shown
+from ..train.material import has_masks, split_of
 from ..train.saved_run import SavedRun
 from ._program import examples
 from ._types import FILE, RUN, usable_device
 
-MASKED = ("train", "val", "test")
 PARTS = ("training", "validation", "test")
 
 
@@ -56,9 +56,8 @@ def predict(
 
     Writes a CSV table with a line for each: its number, the prediction, and the probability p_0,
     p_1, … of each class; ids and classes as in your own files, if it was trained on such. Of
-    several labels, the prediction lists those that are more likely than
-    not. Of numbers there are only the predictions. Where there are labels, it says how well they
-    are met.
+    several labels, the prediction lists those that are more likely than not. Of numbers there are
+    only the predictions. Where there are labels, it says how well they are met.
     """
     target = usable_device(device)
     saved = SavedRun(run)
@@ -112,8 +111,8 @@ def _parts(saved: SavedRun, of_the_run: bool, graph: Graph) -> dict[str, Tensor]
     """The rows of each part, of the graph's masks or of the run's split; else all of them."""
     if of_the_run:
         return dict(zip(PARTS, saved.split()))
-    if saved.config.level == "node" and all(f"{part}_mask" in graph for part in MASKED):
-        return {PARTS[n]: graph[f"{m}_mask"].nonzero()[:, 0].cpu() for n, m in enumerate(MASKED)}
+    if saved.config.level == "node" and has_masks(graph):
+        return dict(zip(PARTS, split_of(graph)))
     return {}
 
 

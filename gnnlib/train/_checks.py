@@ -5,9 +5,7 @@ from torch import Tensor, nn
 
 from ..features import SparseFeatures
 from ..graph import Graph
-from .examples import Data, as_split
-
-MASKS = ("train_mask", "val_mask", "test_mask")
+from .examples import MASKS, Data, as_split
 
 
 def check_trainable(data: Data) -> Data:

@@ -13,6 +13,7 @@ from ..loader.data_loader import joined
 from .task import Level
 
 PARTS = ("train", "val", "test")
+MASKS = ("train_mask", "val_mask", "test_mask")
 
 
 class GraphSplit(NamedTuple):

@@ -9,11 +9,9 @@ from torch import Tensor
 
 from ..batch import Batch
 from ..graph import Graph
-from .examples import PARTS, Data, GraphSplit
+from .examples import MASKS, Data, GraphSplit
 from .splits import Split
 from .task import Task
-
-MASKS = tuple(f"{part}_mask" for part in PARTS)
 
 
 @dataclass(frozen=True)

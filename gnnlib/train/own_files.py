@@ -12,8 +12,8 @@ from ..csv_files import read_csv
 from ..datasets import Dataset
 from ..features import SparseFeatures
 from ..named_graph import NamedGraph
+from .examples import PARTS
 
-PARTS = ("train", "val", "test")
 SPARSE = 0.1  # the share of x below which only what is not zero is kept
 
 

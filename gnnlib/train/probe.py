@@ -18,7 +18,7 @@ def predict(model: nn.Module, graph: Graph) -> Tensor:
     Raises:
         ValueError: the graph has no x.
     """
-    return _run(model, graph).float().softmax(dim=1)
+    return outputs(model, graph).softmax(dim=1)
 
 
 @torch.no_grad()
