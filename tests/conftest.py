@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -121,3 +121,15 @@ def pytest_runtest_makereport(item: pytest.Item):
         report.outcome = "failed"
         report.longrepr = f"skipped although GNNLIB_MIRROR has the data: {reason}"
     return report
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str | bytes, str], Path]:
+    """Puts a text, or bytes, into a file of that name, and gives its path."""
+
+    def write(text: str | bytes, name: str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write

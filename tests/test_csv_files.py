@@ -20,16 +20,6 @@ EDGES = "who,whom,years,how\nann,bob,2,well\nbob,eve,0.5,badly\nzoe,zoe,1,well\n
 
 
 @pytest.fixture
-def written(tmp_path):
-    def write(text: str | bytes, name: str):
-        path = tmp_path / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def read(written):
     """read_csv of two texts; of NODES with their label and split."""
 

@@ -42,16 +42,6 @@ GML = """graph [
 
 
 @pytest.fixture
-def written(tmp_path):
-    def write(text: str | bytes, name: str):
-        path = tmp_path / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def from_graphml(written):
     return lambda text, **arguments: read_graphml(written(text, "my.graphml"), **arguments)
 
